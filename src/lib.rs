@@ -1,0 +1,6 @@
+//! From nothing to a running application on a K3s cluster, and back.
+
+pub mod failure;
+pub mod model;
+pub mod plan;
+pub mod rehearsal;

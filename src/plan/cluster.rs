@@ -1,0 +1,94 @@
+//! The cluster that a configuration asks for: every default filled in, nothing optional left open.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::{MachineSpec, ProviderKind};
+
+/// What one `orchestrator.toml` describes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    pub name: String,
+    pub provider: ProviderKind,
+    /// Servers first, then agents, each by name.
+    pub machines: Vec<MachineSpec>,
+    pub k3s: K3s,
+    pub images: Images,
+    /// By name.
+    pub stacks: Vec<Stack>,
+    pub faults: Faults,
+}
+
+/// The K3s to install.
+#[derive(Debug, Clone, PartialEq)]
+pub struct K3s {
+    /// A K3s release, such as `v1.33.5+k3s1`.
+    pub version: String,
+    /// Folder with the release's files, absolute; then nothing is downloaded.
+    pub artifacts: Option<PathBuf>,
+    /// `[k3s.config]`, merged into `/etc/rancher/k3s/config.yaml`.
+    pub config: Map<String, Value>,
+}
+
+/// The images to build and how they reach the nodes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Images {
+    pub registry: Option<String>,
+    /// Build name and context folder (absolute), by name.
+    pub builds: Vec<(String, PathBuf)>,
+}
+
+/// A set of manifests with the secrets they need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stack {
+    pub name: String,
+    /// Where objects go that name no namespace.
+    pub namespace: String,
+    /// A file or a folder, absolute.
+    pub manifests: PathBuf,
+    /// By name.
+    pub secrets: Vec<Secret>,
+}
+
+/// A Secret that is generated once and then kept in the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Secret {
+    pub name: String,
+    /// Keys and how their values are made, by key.
+    pub entries: Vec<(String, SecretValue)>,
+}
+
+/// How a secret's value comes to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SecretValue {
+    /// So many random letters and digits.
+    Random(usize),
+    /// Written in the configuration: a user name, a database name.
+    Fixed(String),
+    /// Read from this environment variable at deploy time.
+    Environment(String),
+}
+
+/// What shall go wrong in a rehearsal.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Faults {
+    /// Workloads or images (by name, without tag) whose image cannot be pulled.
+    pub image_pull: Vec<String>,
+    /// Workloads whose containers end with an error again and again.
+    pub crash_loop: Vec<String>,
+    /// Workloads whose readiness probe never succeeds.
+    pub not_ready: Vec<String>,
+    /// Workloads that no node can take.
+    pub unschedulable: Vec<String>,
+    /// Machines whose K3s never joins the cluster.
+    pub never_join: Vec<String>,
+    /// Machines whose K3s unit fails.
+    pub unit_fails: Vec<String>,
+    /// Machines that need this long to boot.
+    pub slow_boot: Vec<(String, Duration)>,
+    /// Time that each write to the Kubernetes API takes longer than it needs.
+    pub api_latency: Duration,
+}

@@ -1,0 +1,3 @@
+//! Pure data: what a configuration asks for, and what would have to change.
+
+pub mod cluster;
