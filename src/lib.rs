@@ -5,4 +5,7 @@ pub mod engine;
 pub mod failure;
 pub mod model;
 pub mod plan;
+pub mod providers;
 pub mod rehearsal;
+pub mod report;
+pub mod steps;
