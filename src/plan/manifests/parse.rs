@@ -236,7 +236,7 @@ mod tests {
                 "a.yaml:3:1: this X has no `apiVersion`",
                 "a.yaml:3:1: this X has no `metadata.name`",
                 "a.yaml:6:1: a Kubernetes object is expected here: a mapping with `apiVersion`, `kind` and `metadata`",
-                "a.yaml:9:1: duplicate mapping key: x",
+                "a.yaml:9:1: duplicate mapping key: x not allowed here",
             ],
         );
     }
