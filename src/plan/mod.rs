@@ -2,3 +2,4 @@
 
 pub mod cluster;
 pub mod k3s;
+pub mod manifests;

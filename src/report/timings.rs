@@ -22,7 +22,7 @@ pub fn render(events: &[Event]) -> String {
     });
     let total = total.unwrap_or_else(|| rows.iter().map(|row| row.elapsed_ms).sum());
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["STEP", "ON", "OUTCOME", "TIME", "SHARE"]);
     for row in &rows {
         let share = format!("{} %", (row.elapsed_ms * 100).checked_div(total).unwrap_or(0));
