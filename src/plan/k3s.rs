@@ -8,6 +8,8 @@ use crate::model::{Machine, Role};
 pub const BINARY: &str = "/usr/local/bin/k3s";
 pub const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 pub const TOKEN: &str = "/etc/rancher/k3s/orchestrator-token";
+/// What the unit was last started with, as a hash.
+pub const STARTED_WITH: &str = "/etc/rancher/k3s/orchestrator-started-with";
 /// Where K3s writes its administrator's kubeconfig.
 pub const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 /// Where the first server writes the token that also proves its CA (docs.k3s.io/cli/token).

@@ -3,3 +3,4 @@
 pub mod cluster;
 pub mod k3s;
 pub mod manifests;
+pub mod real;

@@ -1,12 +1,14 @@
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     engine::{Patience, Run, Scope, Seen, Step},
     failure::{API_NOT_READY, Failure, NODE_NEVER_JOINED, UNIT_FAILED},
     model::{Content, Done, Machine, RemoteFile, Role},
     plan::{
         cluster::Cluster,
-        k3s::{CONFIG, FULL_TOKEN, Join, TOKEN, config_yaml},
+        k3s::{CONFIG, FULL_TOKEN, Join, STARTED_WITH, TOKEN, config_yaml},
     },
     providers::Provider,
 };
@@ -19,9 +21,6 @@ const JOURNAL_LINES: usize = 20;
 /// A unit that failed this often is not going to start.
 const HOPELESS_RESTARTS: u32 = 2;
 
-/// A machine to make a node of, and whether its K3s must start again in any case.
-pub type Staged<'m> = (&'m Machine, bool);
-
 /// Makes nodes of the servers, one after the other: embedded etcd takes one new member at a time. Returns the token with
 /// which agents join.
 ///
@@ -31,18 +30,18 @@ pub async fn install_servers(
     run: &Run,
     provider: &dyn Provider,
     cluster: &Cluster,
-    servers: &[Staged<'_>],
+    servers: &[&Machine],
     secret: &str,
 ) -> Result<String, Failure> {
     run.step(SERVERS, async |scope| {
         let mut changed = false;
         let mut token = secret.to_owned();
         let mut first = None;
-        for &(server, restart) in servers {
+        for &server in servers {
             let join = first.map_or(Join::First, Join::Through);
             let installed = scope
                 .on(&server.name, async |scope| {
-                    let started = start(provider, cluster, server, join, &token, restart).await?;
+                    let started = start(provider, cluster, server, join, &token).await?;
                     await_active(provider, server, scope, &API_NOT_READY).await?;
                     Ok(started)
                 })
@@ -67,16 +66,13 @@ pub async fn join_agents(
     provider: &dyn Provider,
     cluster: &Cluster,
     server: &Machine,
-    agents: &[Staged<'_>],
+    agents: &[&Machine],
     token: &str,
 ) -> Result<(), Failure> {
     run.step(AGENTS, async |scope| {
-        let machines: Vec<_> = agents.iter().map(|(machine, _)| *machine).collect();
-        let restart = |name: &str| agents.iter().any(|(machine, restart)| machine.name == name && *restart);
         let joined = scope
-            .on_each(&machines, async |machine, scope| {
-                let restart = restart(&machine.name);
-                let started = start(provider, cluster, machine, Join::Through(server), token, restart).await?;
+            .on_each(agents, async |machine, scope| {
+                let started = start(provider, cluster, machine, Join::Through(server), token).await?;
                 await_active(provider, machine, scope, &NODE_NEVER_JOINED).await?;
                 Ok(started)
             })
@@ -86,20 +82,35 @@ pub async fn join_agents(
     .await
 }
 
+/// Has the unit running with these settings. What it was last started with is kept beside them, so that a run that was
+/// cut off between writing and starting is made good by the next.
 async fn start(
     provider: &dyn Provider,
     cluster: &Cluster,
     machine: &Machine,
     join: Join<'_>,
     token: &str,
-    restart: bool,
 ) -> Result<Done<()>, Failure> {
     let host = provider.host(machine);
     let file = |path: &str, text: String| RemoteFile { path: path.into(), mode: 0o600, content: Content::Text(text) };
-    let files = [file(CONFIG, config_yaml(cluster, machine, join)), file(TOKEN, token.into())];
-    let put = host.put(&files).await?;
-    let started = host.start_unit(machine.role.unit(), restart || put.changed()).await?;
+    let config = config_yaml(cluster, machine, join);
+    let wanted = fingerprint([&cluster.k3s.version, &config, token]);
+    let put = host.put(&[file(CONFIG, config), file(TOKEN, token.into())]).await?;
+    let restart = host.read(STARTED_WITH).await?.as_ref() != Some(&wanted);
+    let started = host.start_unit(machine.role.unit(), restart).await?;
+    if restart {
+        host.put(&[file(STARTED_WITH, wanted)]).await?;
+    }
     Ok(Done::when(put.changed() || started.changed(), ()))
+}
+
+fn fingerprint<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn await_active(
@@ -161,8 +172,7 @@ async fn full_token(provider: &dyn Provider, server: &Machine, scope: &Scope<'_>
         .await
 }
 
-/// Returns the machines of a role with their marks, in their order.
-pub fn of_role<'m>(machines: &'m [Machine], marks: &[bool], role: Role) -> Vec<Staged<'m>> {
-    let staged = machines.iter().zip(marks.iter().copied());
-    staged.filter(|(machine, _)| machine.role == role).collect()
+/// Returns the machines of a role, in their order.
+pub fn of_role(machines: &[Machine], role: Role) -> Vec<&Machine> {
+    machines.iter().filter(|machine| machine.role == role).collect()
 }

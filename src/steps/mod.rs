@@ -13,4 +13,5 @@ pub mod remove_nodes;
 pub mod stage_k3s;
 pub mod start_machines;
 pub mod stop_machines;
+pub mod unmerge_kubeconfig;
 pub mod write_kubeconfig;

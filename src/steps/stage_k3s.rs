@@ -1,7 +1,7 @@
 use crate::{
     engine::{Run, Step},
     failure::Failure,
-    model::{Content, Done, Machine, RemoteFile, Role},
+    model::{Content, Machine, RemoteFile, Role},
     plan::{cluster::Cluster, k3s::BINARY},
     providers::Provider,
 };
@@ -10,8 +10,7 @@ pub const STEP: Step = Step { id: "stage-k3s", title: "Stage K3s" };
 const SERVER_UNIT: &str = include_str!("../../provision/k3s.service");
 const AGENT_UNIT: &str = include_str!("../../provision/k3s-agent.service");
 
-/// Has K3s's binary and unit on every machine, all at the same time; starts nothing. Returns for each machine whether
-/// its K3s must start again to use them.
+/// Has K3s's binary and unit on every machine, all at the same time; starts nothing.
 ///
 /// # Errors
 /// The machines that could not be given them.
@@ -20,15 +19,15 @@ pub async fn stage_k3s(
     provider: &dyn Provider,
     cluster: &Cluster,
     machines: &[Machine],
-) -> Result<Vec<bool>, Failure> {
+) -> Result<(), Failure> {
     run.step(STEP, async |scope| {
-        scope
+        let staged = scope
             .on_each(machines, async |machine, _| {
                 let files = [binary(&cluster.k3s.version), unit(machine.role)];
-                let put = provider.host(machine).put(&files).await?;
-                Ok(Done::when(put.changed(), put.changed()))
+                provider.host(machine).put(&files).await
             })
-            .await
+            .await?;
+        Ok(staged.map(drop))
     })
     .await
 }
