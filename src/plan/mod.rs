@@ -1,6 +1,14 @@
 //! Pure data: what a configuration asks for, and what would have to change.
 
 pub mod cluster;
+<<<<<<< HEAD
 pub mod k3s;
 pub mod manifests;
 pub mod real;
+=======
+pub mod diagnosis;
+pub mod manifests;
+pub mod rollout;
+pub mod selector;
+pub mod stack;
+>>>>>>> stack

@@ -3,6 +3,7 @@
 pub mod equal;
 pub mod images;
 pub mod parse;
+pub mod prepare;
 mod problem;
 pub mod quantity;
 pub mod scope;
