@@ -1,3 +1,6 @@
 //! Pure data: what a configuration asks for, and what would have to change.
 
 pub mod cluster;
+pub mod resolve;
+
+pub use resolve::resolve;
