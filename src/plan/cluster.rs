@@ -36,6 +36,8 @@ pub struct K3s {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Images {
     pub registry: Option<String>,
+    /// Tag of all images; without one, each is tagged by its content.
+    pub tag: Option<String>,
     /// Build name and context folder (absolute), by name.
     pub builds: Vec<(String, PathBuf)>,
 }

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 <<<<<<< HEAD
+<<<<<<< HEAD
 pub mod k3s;
 pub mod manifests;
 pub mod real;
@@ -12,3 +13,8 @@ pub mod rollout;
 pub mod selector;
 pub mod stack;
 >>>>>>> stack
+=======
+pub mod resolve;
+
+pub use resolve::resolve;
+>>>>>>> config
