@@ -1,0 +1,127 @@
+//! The HTTP face of the rehearsal's Kubernetes API.
+//!
+//! A request goes `server` -> `dispatch` (token, route) -> one handler per verb; a write goes through `strategy` (what a
+//! kind needs on its way in) to the store.
+
+mod accept;
+mod body;
+mod create;
+mod delete;
+mod discovery;
+mod dispatch;
+mod eviction;
+mod fields;
+mod health;
+mod list;
+mod logs;
+mod openapi;
+mod patch;
+mod query;
+mod reply;
+mod review;
+mod route;
+mod scale;
+mod selector;
+mod server;
+mod services;
+mod strategy;
+mod update;
+mod watch;
+mod write;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::Request;
+use serde_json::Value;
+
+pub use dispatch::answer;
+pub use reply::{Body, Reply, json, refuse};
+pub use server::serve;
+
+use super::store::Store;
+
+/// How far the server machine is, as its API shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// K3s does not run: every request is answered with 503.
+    Stopped,
+    /// The API answers, but `/readyz` does not say yes yet.
+    Starting,
+    /// All is well.
+    Ready,
+}
+
+/// Returns what a container wrote: the pod as stored, the container's name.
+pub type LogSource = Arc<dyn Fn(&Value, &str) -> String + Send + Sync>;
+
+/// Answers the requests below `/rehearsal/v1/`.
+pub type Extension = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Reply> + Send + Sync>;
+
+/// What the API serves, and how.
+pub struct Api {
+    pub store: Arc<Store>,
+    /// The bearer token that every client must show.
+    token: String,
+    /// The CA's certificate as PEM, for `/cacerts`.
+    ca: String,
+    /// The K3s version that `/version` names, as `v1.33.5+k3s1`.
+    version: String,
+    phase: tokio::sync::watch::Sender<Phase>,
+    latency: Duration,
+    logs: LogSource,
+    extension: Option<Extension>,
+    services: services::Allocator,
+}
+
+impl Api {
+    /// Makes an API on a store, in [`Phase::Ready`].
+    pub fn new(store: Arc<Store>, token: impl Into<String>, ca: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            store,
+            token: token.into(),
+            ca: ca.into(),
+            version: version.into(),
+            phase: tokio::sync::watch::Sender::new(Phase::Ready),
+            latency: Duration::ZERO,
+            logs: Arc::new(logs::nothing_runs),
+            extension: None,
+            services: services::Allocator::default(),
+        }
+    }
+
+    /// Adds this much time to each write, so that the server is as slow as one that waits for its disks.
+    pub fn with_latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Says where container logs come from.
+    pub fn with_logs(mut self, logs: LogSource) -> Self {
+        self.logs = logs;
+        self
+    }
+
+    /// Gives requests below `/rehearsal/v1/` to `extension`.
+    pub fn with_extension(mut self, extension: Extension) -> Self {
+        self.extension = Some(extension);
+        self
+    }
+
+    /// Moves to another phase. Watches end when the API stops.
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// Returns the phase the API is in.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    async fn write_latency(&self) {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+    }
+}
