@@ -1,12 +1,11 @@
 //! From nothing to a running application on a K3s cluster, and back.
 
-<<<<<<< HEAD
+pub mod cli;
+pub mod config;
 pub mod effects;
 pub mod engine;
-=======
-pub mod config;
->>>>>>> config
 pub mod failure;
+pub mod flows;
 pub mod model;
 pub mod plan;
 pub mod providers;

@@ -1,5 +1,6 @@
 //! The nouns that every room shares.
 
+pub mod finding;
 pub mod status;
 
 use schemars::JsonSchema;

@@ -25,7 +25,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     session
         .run(global, "destroy", &[], &state, async |context| {
             let ending = flows::destroy::destroy(context).await?;
-            context.directory.remove()?;
+            context.view.directory.remove()?;
             Ok(ending)
         })
         .await
@@ -33,7 +33,8 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
 
 fn confirm(name: &str) -> Result<(), Failure> {
     let refused = |why: &str| {
-        Failure::new(&NOT_CONFIRMED, format!("cluster `{name}` was not destroyed")).because(why)
+        Failure::new(&NOT_CONFIRMED, format!("cluster `{name}` was not destroyed"))
+            .because(why)
             .hint("./orchestrator destroy --yes")
     };
     if !io::stdin().is_terminal() {

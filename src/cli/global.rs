@@ -8,7 +8,14 @@ use crate::report::Verbosity;
 #[derive(Debug, Args)]
 pub struct Global {
     /// The configuration; looked for in parent folders too
-    #[arg(short, long, global = true, env = "ORCHESTRATOR_CONFIG", default_value = "orchestrator.toml", value_name = "FILE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "ORCHESTRATOR_CONFIG",
+        default_value = "orchestrator.toml",
+        value_name = "FILE"
+    )]
     pub config: PathBuf,
 
     /// Another name for the cluster: several clusters from one configuration

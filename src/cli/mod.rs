@@ -64,7 +64,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match &arguments.command {
-        Command::RehearsalProcess(_) => tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build(),
+        Command::RehearsalProcess(_) => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+        }
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
     match runtime {

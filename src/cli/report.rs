@@ -30,9 +30,8 @@ pub fn run(global: &Global, args: Args) -> Result<u8, Failure> {
         return Ok(0);
     }
     let path = choose(&runs, args.run.as_deref())?;
-    let text = fs::read_to_string(&path).map_err(|error| {
-        Failure::new(&NO_SUCH_RUN, format!("cannot read {}", path.display())).because(error)
-    })?;
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Failure::new(&NO_SUCH_RUN, format!("cannot read {}", path.display())).because(error))?;
     if global.json() {
         screen::print(&text);
         return Ok(0);
@@ -56,10 +55,13 @@ fn name(path: &Path) -> String {
 
 fn choose(runs: &[PathBuf], wanted: Option<&str>) -> Result<PathBuf, Failure> {
     let none = || {
-        Failure::new(&NO_SUCH_RUN, match wanted {
-            Some(wanted) => format!("there is no recorded run `{wanted}`"),
-            None => "no run was recorded yet".into(),
-        })
+        Failure::new(
+            &NO_SUCH_RUN,
+            match wanted {
+                Some(wanted) => format!("there is no recorded run `{wanted}`"),
+                None => "no run was recorded yet".into(),
+            },
+        )
         .hint("./orchestrator report --list")
     };
     let Some(wanted) = wanted else { return runs.last().cloned().ok_or_else(none) };

@@ -156,12 +156,7 @@ impl Session {
             provider: self.cluster.provider.name().into(),
             version: env!("CARGO_PKG_VERSION").into(),
         });
-        let context = Context {
-            run: &run,
-            view: self.view(stacks),
-            state,
-            program: &self.program,
-        };
+        let context = Context { run: &run, view: self.view(stacks), state, program: &self.program };
         let mut message = String::new();
         let result = flow(&context).await.inspect(|ending| message.clone_from(&ending.message));
         let code = run.finish(result);
@@ -193,7 +188,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn invalid(file: &str, problems: &config::Problems) -> Failure {
-    let count = match problems.len() {
+    let count = match problems.problems.len() {
         1 => "a problem".to_owned(),
         count => format!("{count} problems"),
     };

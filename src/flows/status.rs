@@ -24,6 +24,15 @@ const PARALLEL: usize = 16;
 /// # Errors
 /// When the provider cannot say which machines there are.
 pub async fn status_of(view: &View<'_>) -> Result<Status, Failure> {
+    let (stacks, observed) = observe_all(view).await?;
+    Ok(status(view.cluster, &stacks, &observed, view.provider.caution()))
+}
+
+/// Returns the stacks as they would be sent, and what there is.
+///
+/// # Errors
+/// When the provider cannot say which machines there are.
+pub async fn observe_all(view: &View<'_>) -> Result<(Vec<ParsedStack>, Observed), Failure> {
     let mut machines = view.provider.list().await?;
     machines.sort_by(|a, b| a.name.cmp(&b.name));
     let images = references(&view.cluster.images);
@@ -35,7 +44,7 @@ pub async fn status_of(view: &View<'_>) -> Result<Status, Failure> {
             Err(words) => observed.unreachable = Some(words),
         }
     }
-    Ok(status(view.cluster, &stacks, &observed, view.provider.caution()))
+    Ok((stacks, observed))
 }
 
 async fn observe(
@@ -43,13 +52,17 @@ async fn observe(
     stacks: &[ParsedStack],
 ) -> Result<(Vec<crate::model::NodeStatus>, Vec<Value>), String> {
     let kube = view.kube().await.map_err(|failure| failure.to_string())?;
+    let secrets = stacks.iter().any(|stack| !stack.secrets.is_empty());
+    let secrets = secrets.then(|| ("v1".to_owned(), "Secret".to_owned()));
     let kinds: BTreeSet<_> = stacks
         .iter()
         .flat_map(|stack| &stack.manifests)
         .map(|manifest| (manifest.api_version().to_owned(), manifest.kind().to_owned()))
+        .chain(secrets)
         .collect();
     let objects = async {
-        let lists = stream::iter(kinds).map(async |(api_version, kind)| owned(kube.as_ref(), &api_version, &kind).await);
+        let lists =
+            stream::iter(kinds).map(async |(api_version, kind)| owned(kube.as_ref(), &api_version, &kind).await);
         let lists: Vec<_> = lists.buffered(PARALLEL).try_collect().await?;
         Ok(lists.concat())
     };

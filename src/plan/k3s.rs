@@ -97,6 +97,7 @@ mod tests {
             images: Default::default(),
             stacks: Vec::new(),
             faults: Default::default(),
+            real_pace: false,
         }
     }
 

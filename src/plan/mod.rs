@@ -1,20 +1,17 @@
 //! Pure data: what a configuration asks for, and what would have to change.
 
+pub mod actions;
 pub mod cluster;
-<<<<<<< HEAD
-<<<<<<< HEAD
+pub mod diagnosis;
+pub mod images;
 pub mod k3s;
 pub mod manifests;
 pub mod real;
-=======
-pub mod diagnosis;
-pub mod manifests;
+pub mod resolve;
 pub mod rollout;
 pub mod selector;
 pub mod stack;
->>>>>>> stack
-=======
-pub mod resolve;
+pub mod status;
+pub mod urls;
 
 pub use resolve::resolve;
->>>>>>> config

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::cluster::{Cluster, Faults, Images, K3s, Secret, SecretValue, Stack};
 use crate::{
-    config::{Config, MachineName, SecretEntry, StackSection},
+    config::{Config, MachineName, Pace, SecretEntry, StackSection},
     model::MachineSpec,
 };
 
@@ -18,6 +18,7 @@ pub fn resolve(config: &Config, base: &Path) -> Cluster {
         images: images(config, base),
         stacks: config.stacks.iter().map(|(name, stack)| resolve_stack(name, stack, base)).collect(),
         faults: faults(config),
+        real_pace: config.rehearsal.pace == Pace::Real,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     cluster::Cluster,
-    manifests::{Manifest, equal::contains},
+    manifests::{Identity, Manifest, equal::contains},
     rollout::{State, WORKLOADS, rollout},
     stack::ParsedStack,
     urls::urls,
@@ -35,7 +35,7 @@ pub fn status(cluster: &Cluster, stacks: &[ParsedStack], observed: &Observed, ca
     if observed.unreachable.is_none() && !observed.machines.is_empty() {
         nodes(cluster, observed, &mut problems);
     }
-    let live: BTreeMap<_, _> = observed.objects.iter().map(|object| (identity(object), object)).collect();
+    let live: BTreeMap<_, _> = observed.objects.iter().map(|object| (Identity::of(object), object)).collect();
     let stacks = stacks.iter().map(|stack| stack_status(stack, &live, observed, &mut problems)).collect();
     let running = |machine: &Machine| machine.state == MachineState::Running;
     let state = if observed.machines.is_empty() {
@@ -108,13 +108,6 @@ fn nodes(cluster: &Cluster, observed: &Observed, problems: &mut Vec<String>) {
     }
 }
 
-type Identity = (String, String, String, String);
-
-fn identity(object: &Value) -> Identity {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    (text("/apiVersion"), text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
-}
-
 fn stack_status(
     stack: &ParsedStack,
     live: &BTreeMap<Identity, &Value>,
@@ -125,9 +118,9 @@ fn stack_status(
     let mut workloads = Vec::new();
     let mut objects = Vec::new();
     for manifest in &stack.manifests {
-        let live = live.get(&identity(&manifest.object)).copied();
+        let live = live.get(&manifest.identity()).copied();
         objects.extend(live);
-        let shown = manifest.shown();
+        let shown = manifest.identity();
         if let Some(reason) = difference(manifest, live).filter(|_| observed.unreachable.is_none()) {
             ready = false;
             problems.push(format!("stack {}: {shown} {reason}", stack.name));

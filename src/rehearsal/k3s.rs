@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    api::{Api, Phase},
     control::world::{Node, Pace, World},
     faults::Faults,
     machines::Record,
@@ -33,14 +34,13 @@ pub struct Identity {
     pub ca_hash: String,
     /// K3s's own kubeconfig, `server: https://127.0.0.1:6443`.
     pub kubeconfig: String,
-    /// Says whether the Kubernetes API answers.
-    pub serve: Box<dyn Fn(bool) + Send + Sync>,
 }
 
 /// The K3s units of all machines.
 pub struct K3s {
     world: Arc<World>,
     identity: Identity,
+    api: Arc<Api>,
     inner: Mutex<Inner>,
 }
 
@@ -72,13 +72,15 @@ struct Start {
     role: Role,
     server: Option<String>,
     secret: String,
+    /// Packaged components that are switched off.
+    disabled: Vec<String>,
     fault: Option<&'static str>,
     after: Duration,
 }
 
 impl K3s {
-    pub fn new(world: Arc<World>, identity: Identity) -> Arc<Self> {
-        Arc::new(Self { world, identity, inner: Mutex::default() })
+    pub fn new(world: Arc<World>, identity: Identity, api: Arc<Api>) -> Arc<Self> {
+        Arc::new(Self { world, identity, api, inner: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -88,6 +90,7 @@ impl K3s {
     /// Orders faults and pace.
     pub fn configure(&self, settings: &Settings) {
         self.lock().faults = settings.faults.clone();
+        self.api.set_latency(settings.faults.api_latency);
         self.world.set_faults(settings.faults.clone());
         self.world.set_pace(if settings.real_pace { Pace::real() } else { Pace::default() });
     }
@@ -123,7 +126,11 @@ impl K3s {
         self.say(name, format!("Starting k3s {}", start.node.version));
         match start.fault {
             Some("failed") => {
-                self.fail(name, "level=fatal msg=\"failed to find memory cgroup (v2)\" (ordered in [rehearsal.faults])").await;
+                self.fail(
+                    name,
+                    "level=fatal msg=\"failed to find memory cgroup (v2)\" (ordered in [rehearsal.faults])",
+                )
+                .await;
             }
             Some(_) => {
                 self.say(
@@ -162,7 +169,9 @@ impl K3s {
             unit.active = "active";
         }
         if start.role == Role::Server {
-            (self.identity.serve)(true);
+            self.api.set_version(start.node.version.clone());
+            self.api.set_phase(Phase::Ready);
+            self.world.set_disabled(start.disabled);
         }
         self.world.join(start.node);
         std::future::pending::<()>().await;
@@ -204,7 +213,7 @@ impl K3s {
         let stopped = self.lock().units.remove(name).is_some();
         self.world.set_running(name, false);
         if !self.has_server() {
-            (self.identity.serve)(false);
+            self.api.set_phase(Phase::Stopped);
         }
         stopped
     }
@@ -277,5 +286,7 @@ fn read_start(record: &Record, role: Role) -> Result<Start, String> {
         running: true,
         images: record.images.iter().cloned().collect(),
     };
-    Ok(Start { node, role, server: setting("server"), secret, fault: None, after: Duration::ZERO })
+    let disabled = config["disable"].as_array().into_iter().flatten();
+    let disabled = disabled.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    Ok(Start { node, role, server: setting("server"), secret, disabled, fault: None, after: Duration::ZERO })
 }

@@ -21,8 +21,8 @@ use super::{
     api::{self, Api, Phase, Reply},
     control::{self, world::World},
     k3s::{Identity, K3s},
-    machines::Machines,
     kubeconfig::{ca_hash, kubeconfig},
+    machines::Machines,
     pki::Tls,
     protocol::{Answer, Call, Endpoint, Folder},
     store::Store,
@@ -48,14 +48,13 @@ pub async fn serve(folder: &Folder, version: &str) -> io::Result<()> {
 
     let listener = listen(folder).await?;
     let port = listener.local_addr()?.port();
-    let (api, machines) = assemble(folder, &store, &world, &tls.ca, &token, stop)?;
+    let api = assemble(folder, &store, &world, &tls.ca, &token, stop)?;
     let control = control::start(store, world);
     write_endpoint(folder, &Endpoint { pid: std::process::id(), port, version: version.into() })?;
 
     let shutdown = ended(folder, stopped)?;
     api::serve(listener, tls, api, shutdown).await;
     control.shutdown();
-    drop(machines);
     drop(lock);
     Ok(())
 }
@@ -78,33 +77,20 @@ fn assemble(
     ca: &str,
     token: &str,
     stop: watch::Sender<bool>,
-) -> io::Result<(Arc<Api>, Arc<Machines>)> {
-    let slot: Arc<std::sync::OnceLock<Arc<Api>>> = Arc::default();
-    let served = Arc::clone(&slot);
-    let identity = Identity {
-        ca_hash: ca_hash(ca),
-        kubeconfig: kubeconfig(ca, "https://127.0.0.1:6443", token),
-        serve: Box::new(move |serves| {
-            if let Some(api) = served.get() {
-                api.set_phase(if serves { Phase::Ready } else { Phase::Stopped });
-            }
-        }),
-    };
-    let k3s = K3s::new(Arc::clone(world), identity);
-    let machines = Arc::new(Machines::open(folder.machines(), k3s)?);
+) -> io::Result<Arc<Api>> {
     let logs = Arc::clone(world);
-    let handler = Arc::clone(&machines);
-    let api = Api::new(Arc::clone(store), token, ca)
-        .with_world(Arc::clone(world))
-        .with_logs(Arc::new(move |pod, container| control::logs::log(pod, container, &logs)))
-        .with_extension(Arc::new(move |request| {
-            let (machines, stop) = (Arc::clone(&handler), stop.clone());
-            Box::pin(async move { answer(&machines, &request, &stop) })
-        }));
+    let api = Api::new(Arc::clone(store), token, ca, "")
+        .with_logs(Arc::new(move |pod, container| control::logs::log(pod, container, &logs)));
     let api = Arc::new(api);
     api.set_phase(Phase::Stopped);
-    let _ = slot.set(Arc::clone(&api));
-    Ok((api, machines))
+    let identity = Identity { ca_hash: ca_hash(ca), kubeconfig: kubeconfig(ca, "https://127.0.0.1:6443", token) };
+    let k3s = K3s::new(Arc::clone(world), identity, Arc::clone(&api));
+    let machines = Arc::new(Machines::open(folder.machines(), k3s)?);
+    api.extend(Arc::new(move |request| {
+        let (machines, stop) = (Arc::clone(&machines), stop.clone());
+        Box::pin(async move { answer(&machines, &request, &stop) })
+    }));
+    Ok(api)
 }
 
 fn answer(machines: &Machines, request: &Request<Bytes>, stop: &watch::Sender<bool>) -> Reply {
@@ -112,18 +98,22 @@ fn answer(machines: &Machines, request: &Request<Bytes>, stop: &watch::Sender<bo
         Ok(call) => call,
         Err(error) => {
             let answer = Answer::NotAnswering(format!("the request is not understood: {error}"));
-            return api::json(StatusCode::BAD_REQUEST, &answer);
+            return reply(StatusCode::BAD_REQUEST, &answer);
         }
     };
     let ends = call == Call::Shutdown;
-    let reply = match machines.answer(call) {
-        Ok(answer) => api::json(StatusCode::OK, &answer),
-        Err(error) => api::json(StatusCode::INTERNAL_SERVER_ERROR, &Answer::NotAnswering(error.to_string())),
+    let done = match machines.answer(call) {
+        Ok(answer) => reply(StatusCode::OK, &answer),
+        Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, &Answer::NotAnswering(error.to_string())),
     };
     if ends {
         stop.send_replace(true);
     }
-    reply
+    done
+}
+
+fn reply(status: StatusCode, answer: &Answer) -> Reply {
+    api::json(status, &serde_json::to_value(answer).expect("an answer is JSON"))
 }
 
 /// Listens where the process listened last, if that is free, so that kubeconfigs stay true.

@@ -1,6 +1,7 @@
 //! Screens and logs: pure functions of events.
 
 pub mod failure;
+pub mod findings;
 mod json;
 mod plain;
 pub mod plan;
@@ -9,5 +10,5 @@ pub mod timings;
 mod tty;
 
 pub use json::JsonLines;
-pub use plain::Plain;
+pub use plain::{Plain, Verbosity};
 pub use tty::Tty;
