@@ -1,11 +1,11 @@
 //! The cluster that a configuration asks for: every default filled in, nothing optional left open.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{MachineSpec, ProviderKind};
+pub use crate::rehearsal::faults::Faults;
 
 /// What one `orchestrator.toml` describes.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,26 +69,4 @@ pub enum SecretValue {
     Fixed(String),
     /// Read from this environment variable at deploy time.
     Environment(String),
-}
-
-/// What shall go wrong in a rehearsal.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct Faults {
-    /// Workloads or images (by name, without tag) whose image cannot be pulled.
-    pub image_pull: Vec<String>,
-    /// Workloads whose containers end with an error again and again.
-    pub crash_loop: Vec<String>,
-    /// Workloads whose readiness probe never succeeds.
-    pub not_ready: Vec<String>,
-    /// Workloads that no node can take.
-    pub unschedulable: Vec<String>,
-    /// Machines whose K3s never joins the cluster.
-    pub never_join: Vec<String>,
-    /// Machines whose K3s unit fails.
-    pub unit_fails: Vec<String>,
-    /// Machines that need this long to boot.
-    pub slow_boot: Vec<(String, Duration)>,
-    /// Time that each write to the Kubernetes API takes longer than it needs.
-    pub api_latency: Duration,
 }
