@@ -6,3 +6,4 @@ pub mod failure;
 pub mod model;
 pub mod plan;
 pub mod rehearsal;
+pub mod steps;

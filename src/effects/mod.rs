@@ -5,4 +5,5 @@ pub mod host;
 pub mod kube;
 pub mod kube_client;
 pub mod kubeconfig;
+pub mod manifest_files;
 pub mod state_directory;
