@@ -53,10 +53,8 @@ pub async fn apply_manifests(
     let manifests: Vec<_> = stacks.iter().flat_map(|stack| in_namespaces(stack, &served)).collect();
     let objects: BTreeSet<_> = manifests.iter().map(|manifest| ObjectRef::of(&manifest.object)).collect();
     let selector = selector_of(stacks);
-    let (recorded, live) = futures::try_join!(
-        record_kinds(kube, stacks, scope),
-        list_all(kube, kinds(manifests.iter()), &selector),
-    )?;
+    let (recorded, live) =
+        futures::try_join!(record_kinds(kube, stacks, scope), list_all(kube, kinds(manifests.iter()), &selector),)?;
     let sent = Sent { done: Cell::new(0), of: manifests.len() as u64, changed: Cell::new(0) };
     for (wave, manifests) in waves(manifests) {
         apply_wave(kube, &manifests, &live, &sent, scope).await?;
