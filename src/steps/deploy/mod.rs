@@ -3,6 +3,7 @@
 mod record;
 mod request;
 mod suspects;
+mod world;
 
 pub mod apply_manifests;
 pub mod create_namespaces;

@@ -1,21 +1,24 @@
 //! Pods that look stuck, and how long they have.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::wait_for_rollout::Advice;
+use super::{
+    wait_for_rollout::Advice,
+    world::{World, uid},
+};
 use crate::{
-    effects::kube::{Kube, KubeError, LogQuery},
+    effects::kube::{Kube, LogQuery, ObjectRef},
+    engine::Scope,
     failure::{CONTAINER_CRASHES, Failure, JOB_FAILED, OBJECT_REFUSED, POD_NOT_READY},
     plan::{
         diagnosis::{self, Certainty, Finding, Log, Workload},
         rollout::{self, State},
-        selector,
     },
 };
 
@@ -27,6 +30,8 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(3);
 /// What was found, since when.
 pub struct Suspects<'a> {
     advice: Advice<'a>,
+    /// Uids of pods that were deleted to unblock their StatefulSet.
+    replaced: HashSet<String>,
     first_seen: HashMap<(String, &'static str), Instant>,
     current: Vec<Suspect>,
     /// Whether every unready workload has a finding of its own.
@@ -49,16 +54,29 @@ enum Cause {
 
 impl<'a> Suspects<'a> {
     pub fn new(advice: Advice<'a>) -> Self {
-        Self { advice, first_seen: HashMap::new(), current: Vec::new(), others_settled: false, settled_at: None }
+        Self {
+            advice,
+            replaced: HashSet::new(),
+            first_seen: HashMap::new(),
+            current: Vec::new(),
+            others_settled: false,
+            settled_at: None,
+        }
     }
 
     /// Looks at the pods and events of the unready workloads.
-    pub async fn look(&mut self, kube: &dyn Kube, unready: &[(Option<&Value>, &Workload)]) -> Result<(), Failure> {
+    pub async fn look(
+        &mut self,
+        kube: &dyn Kube,
+        unready: &[(Option<&Value>, &Workload)],
+        scope: &Scope<'_>,
+    ) -> Result<(), Failure> {
         let namespaces: BTreeSet<_> = unready.iter().map(|(_, workload)| workload.namespace.as_str()).collect();
         let mut world = World::default();
         for namespace in namespaces {
             world.add(kube, namespace).await?;
         }
+        self.unblock(kube, &world, unready, scope).await;
         self.settled_at = diagnosis::last_became_ready(&world.pods);
         self.current.clear();
         let mut settled = true;
@@ -72,6 +90,33 @@ impl<'a> Suspects<'a> {
         }
         self.others_settled = settled;
         Ok(())
+    }
+
+    /// Deletes pods of an older revision that are stuck: a StatefulSet with ordered pods waits for them for ever
+    /// instead of replacing them, even when the new revision is the cure.
+    async fn unblock(
+        &mut self,
+        kube: &dyn Kube,
+        world: &World,
+        unready: &[(Option<&Value>, &Workload)],
+        scope: &Scope<'_>,
+    ) {
+        let sets = unready.iter().filter_map(|(object, _)| *object).filter(|object| object["kind"] == "StatefulSet");
+        for pod in sets.flat_map(|set| world.old_pods_of(set)) {
+            let stuck = diagnosis::diagnose(pod, &world.events).filter(|finding| finding.entry != &POD_NOT_READY);
+            let Some(finding) = stuck.filter(|finding| self.replaced.insert(finding.uid.clone())) else { continue };
+            let object = ObjectRef {
+                api_version: "v1".into(),
+                kind: "Pod".into(),
+                namespace: finding.namespace,
+                name: finding.pod,
+            };
+            // Not fatal: the rollout then ends with the pod's own failure.
+            match kube.delete(&object).await {
+                Ok(()) => scope.say(format!("{object} was stuck in its old revision and is replaced")),
+                Err(error) => scope.warn(format!("{object} is stuck in its old revision: {error}")),
+            }
+        }
     }
 
     fn cause(&self, world: &World, object: &Value, workload: &Workload) -> Option<((String, &'static str), Cause)> {
@@ -169,69 +214,4 @@ async fn last_lines(kube: &dyn Kube, finding: &Finding) -> String {
     let query =
         LogQuery { container: finding.container.clone(), previous: log == Log::Previous, tail: Some(LOG_LINES) };
     kube.logs(&finding.namespace, &finding.pod, &query).await.unwrap_or_default()
-}
-
-fn uid(object: &Value) -> String {
-    object["metadata"]["uid"].as_str().unwrap_or_default().into()
-}
-
-/// What the namespaces of the unready workloads hold.
-#[derive(Default)]
-struct World {
-    pods: Vec<Value>,
-    replica_sets: Vec<Value>,
-    events: Vec<Value>,
-}
-
-impl World {
-    async fn add(&mut self, kube: &dyn Kube, namespace: &str) -> Result<(), Failure> {
-        let list = async |api_version: &str, kind: &str| match kube.list(api_version, kind, Some(namespace), "").await {
-            Err(KubeError::NoSuchKind(_) | KubeError::NotFound(_)) => Ok(Vec::new()),
-            list => list.map_err(|error| error.into_failure(format!("cannot list objects of kind {kind}"))),
-        };
-        let (pods, replica_sets, events) =
-            futures::try_join!(list("v1", "Pod"), list("apps/v1", "ReplicaSet"), list("v1", "Event"))?;
-        self.pods.extend(pods);
-        self.replica_sets.extend(replica_sets);
-        self.events.extend(events);
-        Ok(())
-    }
-
-    fn replica_sets_of(&self, object: &Value) -> impl Iterator<Item = &Value> {
-        let uid = uid(object);
-        self.replica_sets.iter().filter(move |set| {
-            set["metadata"]["ownerReferences"]
-                .as_array()
-                .is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid.as_str()))
-        })
-    }
-
-    /// Returns the pods of a workload's newest revision: what is wrong with older ones is being replaced.
-    fn pods_of<'w>(&'w self, object: &'w Value) -> impl Iterator<Item = &'w Value> {
-        let revision = self.newest_revision(object);
-        let namespace = &object["metadata"]["namespace"];
-        self.pods.iter().filter(move |pod| {
-            let own = if object["kind"] == "Pod" {
-                pod["metadata"]["uid"] == object["metadata"]["uid"]
-            } else {
-                &pod["metadata"]["namespace"] == namespace && selector::matches(&object["spec"]["selector"], pod)
-            };
-            own && revision.as_ref().is_none_or(|(label, value)| pod["metadata"]["labels"][*label] == value.as_str())
-        })
-    }
-
-    fn newest_revision(&self, object: &Value) -> Option<(&'static str, String)> {
-        const REVISION: &str = "deployment.kubernetes.io/revision";
-        let (label, value) = match object["kind"].as_str()? {
-            "Deployment" => {
-                let newest = &object["metadata"]["annotations"][REVISION];
-                let set =
-                    self.replica_sets_of(object).find(|set| &set["metadata"]["annotations"][REVISION] == newest)?;
-                ("pod-template-hash", &set["metadata"]["labels"]["pod-template-hash"])
-            }
-            "StatefulSet" => ("controller-revision-hash", &object["status"]["updateRevision"]),
-            _ => return None,
-        };
-        Some((label, value.as_str()?.into()))
-    }
 }

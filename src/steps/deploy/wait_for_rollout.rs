@@ -102,7 +102,7 @@ async fn look(
     if unready.is_empty() {
         return Ok(None);
     }
-    suspects.look(kube, &unready).await?;
+    suspects.look(kube, &unready, scope).await?;
     suspects.hopeless(kube).await.map_or(Ok(Some(seen.join(", "))), Err)
 }
 
@@ -160,6 +160,21 @@ mod tests {
         web["status"] = status;
         kube.put(web);
         (kube, stacks)
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_blocks_its_stateful_set_is_replaced() {
+        let kube = FakeKube::default();
+        let set = WEB.replace("kind: Deployment", "apiVersion: apps/v1\nkind: StatefulSet");
+        let stacks = [stack(&set)];
+        run(async |scope| apply_manifests(&kube, &stacks, scope).await).await.expect("applied");
+        let mut web = kube.object("StatefulSet shop/web");
+        web["status"] = json!({"updateRevision": "new", "currentRevision": "old"});
+        kube.put(web);
+        pod(&kube, json!([{"name": "web", "ready": false, "state": {"waiting": {"reason": "ImagePullBackOff"}}}]));
+        let failure = waited(&kube, &stacks).await.map(|_| ()).expect_err("still not ready");
+        assert_eq!(failure.id, "DEP-008");
+        assert!(!kube.names().contains(&"Pod shop/web-1".to_string()));
     }
 
     async fn waited(kube: &FakeKube, stacks: &[ParsedStack]) -> Result<Done<()>, Failure> {
