@@ -16,13 +16,12 @@ pub mod wait_for_rollout;
 mod fake_kube;
 
 pub use remove_stacks::Data;
-pub use wait_for_rollout::Advice;
 
 use crate::{
     effects::kube::Kube,
     engine::Run,
     failure::Failure,
-    plan::{manifests::prepare::STACK_LABEL, stack::ParsedStack},
+    plan::{diagnosis::Advice, manifests::prepare::STACK_LABEL, stack::ParsedStack},
 };
 
 /// How many requests are under way at the same time.

@@ -8,16 +8,13 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{
-    wait_for_rollout::Advice,
-    world::{World, uid},
-};
+use super::world::{World, uid};
 use crate::{
     effects::kube::{Kube, LogQuery, ObjectRef},
     engine::Scope,
     failure::{CONTAINER_CRASHES, Failure, JOB_FAILED, OBJECT_REFUSED, POD_NOT_READY},
     plan::{
-        diagnosis::{self, Certainty, Finding, Log, Workload},
+        diagnosis::{self, Advice, Certainty, Finding, Log, Workload},
         rollout::{self, State},
     },
 };
@@ -194,9 +191,7 @@ impl<'a> Suspects<'a> {
     }
 
     fn failure(&self, workload: &Workload, finding: &Finding, log: &str) -> Failure {
-        let builds = |(_, reference): &(&String, &String)| finding.image.as_ref() == Some(*reference);
-        let build = self.advice.references.iter().find(builds).map(|(name, _)| name.as_str());
-        diagnosis::failure(workload, finding, log, build, self.advice.kubectl)
+        diagnosis::failure(workload, finding, log, self.advice)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     failure::{Failure, ROLLOUT_INCOMPLETE},
     model::Done,
     plan::{
-        diagnosis::Workload,
+        diagnosis::{Advice, Workload},
         rollout::{self, State, WORKLOADS},
         stack::ParsedStack,
     },
@@ -24,15 +24,6 @@ pub const STEP: Step = Step { id: "wait-for-rollout", title: "Wait until the wor
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the cluster may stay silent in the middle of it.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// What the failures of a rollout need to know to name the next command.
-#[derive(Debug, Clone, Copy)]
-pub struct Advice<'a> {
-    /// The command that reaches the cluster, such as `kubectl --kubeconfig .orchestrator/shop/kubeconfig`.
-    pub kubectl: &'a str,
-    /// Full image references by build name.
-    pub references: &'a std::collections::BTreeMap<String, String>,
-}
 
 /// Waits until every workload of the stacks is rolled out. Ends early when a pod is found that cannot become ready.
 ///
