@@ -4,6 +4,7 @@ pub mod await_nodes;
 pub mod check_provider;
 pub mod create_machines;
 pub mod deliver_images;
+pub mod deploy;
 pub mod destroy_machines;
 pub mod join_nodes;
 pub mod list_machines;

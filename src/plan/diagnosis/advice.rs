@@ -1,5 +1,7 @@
 //! From a finding to the failure that the user reads.
 
+use std::collections::BTreeMap;
+
 use super::Finding;
 use crate::failure::{
     CONTAINER_CONFIG, CONTAINER_CRASHES, Failure, IMAGE_NOT_PULLED, POD_NOT_READY, POD_UNSCHEDULABLE, VOLUME_NOT_BOUND,
@@ -16,13 +18,20 @@ pub struct Workload {
     pub declared: String,
 }
 
-/// Makes the failure of a workload whose pod has this finding. `log` are the container's last lines, `builds` the
-/// build name of an image that this configuration builds itself, `kubectl` the command that reaches the cluster.
-pub fn failure(workload: &Workload, finding: &Finding, log: &str, build: Option<&str>, kubectl: &str) -> Failure {
+/// What it takes to name the next command.
+#[derive(Debug, Clone, Copy)]
+pub struct Advice<'a> {
+    /// The command that reaches the cluster, such as `kubectl --kubeconfig .orchestrator/shop/kubeconfig`.
+    pub kubectl: &'a str,
+    /// Full image references by build name.
+    pub references: &'a BTreeMap<String, String>,
+}
+
+/// Makes the failure of a workload whose pod has this finding. `log` are the container's last lines.
+pub fn failure(workload: &Workload, finding: &Finding, log: &str, advice: Advice<'_>) -> Failure {
     let what = format!("{} `{}`: pod `{}` {}", workload.kind, workload.name, finding.pod, trouble(finding));
-    let failure =
-        finding.because.iter().fold(Failure::new(finding.entry, what), |failure, cause| failure.because(cause));
-    failure.output(log).hint(hint(workload, finding, build, kubectl))
+    let failure = finding.because.iter().fold(Failure::new(finding.entry, what), Failure::because);
+    failure.output(log).hint(hint(workload, finding, advice))
 }
 
 fn trouble(finding: &Finding) -> String {
@@ -39,23 +48,34 @@ fn trouble(finding: &Finding) -> String {
     }
 }
 
-fn hint(workload: &Workload, finding: &Finding, build: Option<&str>, kubectl: &str) -> String {
-    let Workload { name, stack, declared, .. } = workload;
+fn hint(workload: &Workload, finding: &Finding, advice: Advice<'_>) -> String {
+    let Workload { name, stack, .. } = workload;
     let Finding { namespace, pod, .. } = finding;
+    let kubectl = advice.kubectl;
     match finding.entry.id {
-        id if id == IMAGE_NOT_PULLED.id => match build {
-            Some(build) => format!("./orchestrator build {build}"),
-            None => format!("correct the image at {declared}, then ./orchestrator deploy {stack}"),
-        },
+        id if id == IMAGE_NOT_PULLED.id => image_hint(workload, finding, advice.references),
         id if id == CONTAINER_CRASHES.id || id == POD_NOT_READY.id => format!("./orchestrator logs {name}"),
-        id if id == CONTAINER_CONFIG.id => match missing_secret(finding) {
+        id if id == VOLUME_NOT_BOUND.id => format!("{kubectl} describe pvc -n {namespace}"),
+        _ => match missing_secret(finding) {
             Some(secret) => format!(
                 "add [stacks.{stack}.secrets.{secret}] to orchestrator.toml, then ./orchestrator deploy {stack}"
             ),
             None => format!("{kubectl} describe pod {pod} -n {namespace}"),
         },
-        id if id == VOLUME_NOT_BOUND.id => format!("{kubectl} describe pvc -n {namespace}"),
-        _ => format!("{kubectl} describe pod {pod} -n {namespace}"),
+    }
+}
+
+fn image_hint(workload: &Workload, finding: &Finding, references: &BTreeMap<String, String>) -> String {
+    let Workload { stack, declared, .. } = workload;
+    let image = finding.image.as_deref().unwrap_or_default();
+    if let Some((build, _)) = references.iter().find(|(_, reference)| *reference == image) {
+        return format!("./orchestrator build {build}");
+    }
+    let similarity = |name: &str| strsim::jaro_winkler(name, image);
+    let similar = references.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    match similar.filter(|name| similarity(name) > 0.85) {
+        Some(name) => format!("did you mean `image: {name}` at {declared}?"),
+        None => format!("correct the image at {declared}, then ./orchestrator deploy {stack}"),
     }
 }
 
@@ -73,7 +93,7 @@ mod tests {
     use super::*;
     use crate::plan::diagnosis::diagnose;
 
-    fn read(status: serde_json::Value, build: Option<&str>) -> Failure {
+    fn read(reason: &str, message: &str, image: &str) -> Failure {
         let workload = Workload {
             kind: "Deployment".into(),
             name: "web".into(),
@@ -81,20 +101,26 @@ mod tests {
             stack: "store".into(),
             declared: "web.yaml:3".into(),
         };
+        let status = json!({"name": "web", "state": {"waiting": {"reason": reason, "message": message}}});
         let pod = json!({"metadata": {"name": "web-1", "namespace": "shop", "uid": "u"},
-            "spec": {"containers": [{"name": "web", "image": "x:1"}]}, "status": status});
-        failure(&workload, &diagnose(&pod, &[]).expect("a finding"), "last words\n", build, "kubectl")
+            "spec": {"containers": [{"name": "web", "image": image}]}, "status": {"containerStatuses": [status]}});
+        let references = BTreeMap::from([("storefront".into(), "registry/storefront:1".into())]);
+        let advice = Advice { kubectl: "kubectl", references: &references };
+        failure(&workload, &diagnose(&pod, &[]).expect("a finding"), "last words\n", advice)
     }
 
     #[test]
     fn a_failure_names_workload_pod_cause_and_next_command() {
-        let waiting = |reason: &str, message: &str| json!({"containerStatuses": [{"name": "web", "state": {"waiting": {"reason": reason, "message": message}}}]});
-        let failure = read(waiting("ErrImagePull", "not found"), Some("web"));
-        assert_eq!(failure.to_string(), "Deployment `web`: pod `web-1` cannot get its image `x:1`: not found");
-        assert_eq!(failure.hint.as_deref(), Some("./orchestrator build web"));
-        let failure = read(waiting("ErrImagePull", "not found"), None);
-        assert_eq!(failure.hint.as_deref(), Some("correct the image at web.yaml:3, then ./orchestrator deploy store"));
-        let failure = read(waiting("CreateContainerConfigError", "secret \"db\" not found"), None);
+        let failure = read("ErrImagePull", "not found", "registry/storefront:1");
+        assert_eq!(
+            failure.to_string(),
+            "Deployment `web`: pod `web-1` cannot get its image `registry/storefront:1`: not found"
+        );
+        assert_eq!(failure.hint.as_deref(), Some("./orchestrator build storefront"));
+        let hint = |image: &str| read("ErrImagePull", "not found", image).hint.unwrap_or_default();
+        assert_eq!(hint("storefrnt"), "did you mean `image: storefront` at web.yaml:3?");
+        assert_eq!(hint("x:1"), "correct the image at web.yaml:3, then ./orchestrator deploy store");
+        let failure = read("CreateContainerConfigError", "secret \"db\" not found", "x:1");
         let hint = "add [stacks.store.secrets.db] to orchestrator.toml, then ./orchestrator deploy store";
         assert_eq!(failure.hint.as_deref(), Some(hint));
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use advice::{Workload, failure};
+pub use advice::{Advice, Workload, failure};
 
 use crate::failure::Entry;
 

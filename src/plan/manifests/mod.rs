@@ -7,6 +7,8 @@ pub mod prepare;
 mod problem;
 pub mod quantity;
 pub mod scope;
+#[cfg(test)]
+mod shipped;
 pub mod waves;
 
 use std::path::PathBuf;

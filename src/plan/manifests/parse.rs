@@ -168,7 +168,22 @@ fn missing(object: &Value) -> Vec<String> {
     } else if !is_text(&metadata["name"]) {
         problems.push(format!("{subject} has no `metadata.name`"));
     }
+    for part in ["labels", "annotations"] {
+        problems.extend(untexted(&metadata[part]).map(|what| format!("{subject} has {what} in `metadata.{part}`")));
+    }
     problems
+}
+
+/// Says what is wrong with labels or annotations, which map text to text.
+fn untexted(map: &Value) -> Option<String> {
+    match map {
+        Value::Null => None,
+        Value::Object(map) => {
+            let (key, value) = map.iter().find(|(_, value)| !value.is_string())?;
+            Some(format!("a value that is no text, `{key}: {value}` (put it in quotes),"))
+        }
+        _ => Some("something that is no mapping".into()),
+    }
 }
 
 fn duplicates(manifests: &[Manifest]) -> Vec<ManifestProblem> {
@@ -189,7 +204,10 @@ fn duplicates(manifests: &[Manifest]) -> Vec<ManifestProblem> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::prepare::{is_up_to_date, prepare},
+        *,
+    };
 
     fn parse_one(text: &str) -> Result<Vec<Manifest>, Vec<ManifestProblem>> {
         parse(&[("a.yaml".into(), text.into())], "shop")
@@ -260,6 +278,64 @@ mod tests {
             ],
         );
     }
+
+    #[test]
+    fn labels_map_text_to_text() {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {v: 1}, annotations: x}\n";
+        refused(
+            text,
+            &[
+                "a.yaml:1:1: Pod `a` has a value that is no text, `v: 1` (put it in quotes), in `metadata.labels`",
+                "a.yaml:1:1: Pod `a` has something that is no mapping in `metadata.annotations`",
+            ],
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange(parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..24)) {
+            for manifest in parse_one(&parts.concat()).into_iter().flatten() {
+                let prepared = prepare(manifest, "shop", &BTreeMap::new());
+                proptest::prop_assert!(is_up_to_date(&prepared.object, &prepared.object));
+            }
+        }
+    }
+
+    const PARTS: &[&str] = &[
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "apiVersion: v1\n",
+        "kind: Secret\n",
+        "kind: List\n",
+        "items:\n- a\n",
+        "kind: Pod\n",
+        "metadata:\n",
+        "metadata: {name: a}\n",
+        "  name: b\n",
+        "  labels: {}\n",
+        "  labels: [x]\n",
+        "  annotations:\n",
+        "spec: {containers: [a, {image: b}]}\n",
+        "stringData: {a: b}\n",
+        "data: x\n",
+        "status: 1\n",
+        "- ",
+        "? ",
+        ": ",
+        "&a ",
+        "*a\n",
+        "{",
+        "]",
+        "\"",
+        "|\n",
+        "#",
+        "\t",
+        "\r\n",
+        "é",
+        "\u{feff}",
+        "<<: ",
+    ];
 
     #[test]
     fn two_stacks_may_not_own_one_namespace() {
