@@ -1,0 +1,13 @@
+//! Screens and logs: pure functions of events.
+
+pub mod failure;
+mod json;
+mod plain;
+pub mod plan;
+pub mod status;
+pub mod timings;
+mod tty;
+
+pub use json::JsonLines;
+pub use plain::Plain;
+pub use tty::Tty;
