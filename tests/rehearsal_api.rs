@@ -448,3 +448,47 @@ fn logs_exec_and_eviction() {
     r.kubectl(evict).ok();
     contains(&r.kubectl("get pod one").err(), "not found");
 }
+
+#[test]
+fn create_with_generators_which_speak_protobuf() {
+    let r = rehearsal();
+    for line in [
+        "create namespace a",
+        "create configmap c --from-literal=k=v",
+        "create secret generic s --from-literal=k=v",
+        "create serviceaccount sa",
+        "create deployment d --image=nginx:1 --replicas=0 --port=80",
+        "create service clusterip one --tcp=80:8080",
+        "create service nodeport two --tcp=80:http --node-port=30001",
+        "create job j --image=busybox:1 -- date",
+        "create cronjob cj --image=busybox:1 --schedule='* * * * *' -- date",
+        "create role r --verb=get,list --resource=pods,deployments.apps",
+        "create clusterrole cr --verb=get --resource=nodes",
+        "create rolebinding rb --role=r --serviceaccount=default:sa",
+        "create clusterrolebinding crb --clusterrole=cr --user=me",
+        "create poddisruptionbudget pdb --selector=app=d --min-available=50%",
+        "create ingress i --rule=a.example/*=one:80",
+        "create quota q --hard=pods=3,cpu=1500m",
+        "create priorityclass pc --value=0",
+        "expose deployment d --port=80 --name=three",
+        "run pod --image=busybox:1",
+        "autoscale deployment d --min=1 --max=3 --cpu-percent=60",
+    ] {
+        r.kubectl(line).ok();
+    }
+    assert_eq!(r.kubectl("get secret s -o jsonpath={.data.k}").ok(), "dg==");
+    assert_eq!(r.json("get deployment d")["spec"]["replicas"], 0);
+    assert_eq!(
+        r.json("get deployment d")["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"],
+        80
+    );
+    assert_eq!(r.json("get service two")["spec"]["ports"][0]["targetPort"], "http");
+    assert_eq!(r.json("get pdb pdb")["spec"]["minAvailable"], "50%");
+    assert_eq!(r.json("get quota q")["spec"]["hard"], json!({"pods": "3", "cpu": "1500m"}));
+    assert_eq!(r.json("get role r")["rules"][0]["apiGroups"], json!([""]));
+    assert_eq!(
+        r.json("get ingress i")["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"]["number"],
+        80
+    );
+    assert_eq!(r.json("get job j")["spec"]["template"]["spec"]["containers"][0]["command"], json!(["date"]));
+}
