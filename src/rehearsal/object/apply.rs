@@ -5,9 +5,11 @@ use serde_json::{Map, Value};
 
 use super::fields::{FieldSet, Parts, Typed, element, join};
 use super::managed::{Managed, Manager, Operation, manageable};
-use super::schema;
 use super::status::{Cause, Status};
+use super::{decode, schema};
 use crate::rehearsal::resource::Resource;
+
+pub use super::managed::track;
 
 /// Returns `current` with what `manager` applies: its fields are set, those it stopped applying are removed unless
 /// someone else has them. What changes nothing returns `current` as it is.
@@ -40,6 +42,7 @@ pub fn server_side_apply_to(
     now: Timestamp,
 ) -> Result<Value, Status> {
     check(resource, applied)?;
+    let applied = &stored_form(resource, applied)?;
     let typed = Typed { resource };
     let manager = Manager::new(resource, manager, Operation::Apply, subresource);
     let wanted = typed.fields(&manageable(resource, applied, subresource));
@@ -77,18 +80,34 @@ fn check(resource: &Resource, applied: &Value) -> Result<(), Status> {
     if !applied.is_object() || !applied.get("metadata").is_none_or(Value::is_object) {
         return Err(Status::bad_request("the object provided is not a map with metadata"));
     }
-    if let Some(why) = duplicate(resource, applied, "", "") {
-        let metadata = |name: &str| super::read::text(applied, &format!("/metadata/{name}"));
-        let what = format!(
-            "({}/{}; {}, Kind={})",
-            metadata("namespace"),
-            metadata("name"),
-            resource.api_version(),
-            resource.kind
-        );
-        return Err(Status::bad_request(format!("failed to create typed patch object {what}: {why}")));
+    match duplicate(resource, applied, "", "") {
+        Some(why) => Err(untyped(resource, applied, &why)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Returns what is applied as it would be stored, so that it compares to what is. Here no field may be unknown.
+fn stored_form(resource: &'static Resource, applied: &Value) -> Result<Value, Status> {
+    let findings = (resource.inspect)(applied);
+    let undeclared: Vec<_> =
+        findings.unknown.iter().map(|place| format!(".{}: field not declared in schema", place.shown)).collect();
+    match &undeclared[..] {
+        [] => {}
+        [only] => return Err(untyped(resource, applied, only)),
+        many => return Err(untyped(resource, applied, &format!("errors:\n  {}", many.join("\n  ")))),
+    }
+    let mut stored = applied.clone();
+    decode::normalize(&findings, &mut stored);
+    Ok(stored)
+}
+
+/// The refusal of a configuration that does not fit the type. The real server calls it a failure of its own.
+fn untyped(resource: &Resource, applied: &Value, why: &str) -> Status {
+    let metadata = |name: &str| super::read::text(applied, &format!("/metadata/{name}"));
+    let (namespace, name) = (metadata("namespace"), metadata("name"));
+    let what = format!("({namespace}/{name}; {}, Kind={})", resource.api_version(), resource.kind);
+    let message = format!("failed to create typed patch object {what}: {why}");
+    Status { code: 500, reason: "", message, details: Value::Null }
 }
 
 /// Finds a keyed list that names an element twice.
@@ -252,7 +271,6 @@ fn interleave<'a>(have: &'a [String], wanted: &'a [String]) -> Vec<&'a String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::object::managed::track;
     use crate::rehearsal::object::{patch, strategic};
     use crate::rehearsal::resource::of;
     use proptest::prelude::*;
@@ -318,7 +336,7 @@ mod tests {
     #[test]
     fn a_conflict_names_manager_and_fields() {
         let mut live = web(1, "a");
-        track(of("Deployment"), None, &mut live, "kubectl-client-side-apply", Operation::Update, "", at(0));
+        track(of("Deployment"), None, &mut live, "kubectl-client-side-apply", "Update", None, at(0));
         let one = apply(Some(&live), &web(2, "a"), "kubectl").unwrap_err();
         assert_eq!(
             one.message,
@@ -354,24 +372,28 @@ mod tests {
     #[test]
     fn the_kubectl_migration_takes_over_the_client_side_fields() {
         let mut live = web(1, "a");
-        track(of("Deployment"), None, &mut live, "kubectl-client-side-apply", Operation::Update, "", at(0));
+        track(of("Deployment"), None, &mut live, "kubectl-client-side-apply", "Update", None, at(0));
         // kubectl rewrites the entries itself: the client-side manager becomes its Apply manager.
         let mut entries = live["metadata"]["managedFields"].clone();
         entries[0]["manager"] = json!("kubectl");
         entries[0]["operation"] = json!("Apply");
         let migration = json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]);
-        let mut migrated = patch::json_patch(&live, &migration).unwrap();
-        track(of("Deployment"), Some(&live), &mut migrated, "kubectl", Operation::Update, "", at(1));
+        let mut migrated = patch::json_patch(of("Deployment"), &live, &migration).unwrap();
+        track(of("Deployment"), Some(&live), &mut migrated, "kubectl", "Update", None, at(1));
         assert_eq!(Managed::read(&migrated).entries[0].manager.operation, Operation::Apply);
         let applied = apply(Some(&migrated), &web(3, "b"), "kubectl").unwrap();
         assert_eq!(applied["spec"]["replicas"], 3);
     }
 
     #[test]
-    fn two_elements_of_one_key_are_refused() {
+    fn what_does_not_fit_the_type_is_refused() {
         let mut twice = web(1, "a");
         twice["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "A"}, {"name": "A"}]);
         let refusal = apply(None, &twice, "m").unwrap_err();
+        let mut unknown = web(1, "a");
+        unknown["spec"]["replica"] = json!(1);
+        let refusal_of_unknown = apply(None, &unknown, "m").unwrap_err();
+        assert!(refusal_of_unknown.message.ends_with("Kind=Deployment): .spec.replica: field not declared in schema"));
         let end = ".spec.template.spec.containers[name=\"web\"].env: duplicate entries for key [name=\"A\"]";
         assert!(refusal.message.ends_with(end), "{refusal}");
     }
@@ -397,7 +419,7 @@ mod tests {
 
         #[test]
         fn tracking_never_panics(before in strategic::tests::any_json(), mut after in strategic::tests::any_json()) {
-            track(of("Pod"), Some(&before), &mut after, "m", Operation::Update, "", at(1));
+            track(of("Pod"), Some(&before), &mut after, "m", "Update", None, at(1));
         }
     }
 }

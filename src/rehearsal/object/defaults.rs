@@ -5,12 +5,20 @@ mod workload;
 
 use serde_json::{Map, Value, json};
 
-use super::read::{has, list, text};
+use super::{
+    decode,
+    read::{has, list, text},
+};
 use crate::rehearsal::resource::Resource;
 
-/// Fills in what `object` leaves out, as the real server would before it stores it. Does nothing where a value of
+/// Fills in what `object` leaves out, as the real server would before it stores it, and writes
+/// quantities in their canonical form. Does nothing where a value of
 /// another type is in the way: that is for validation to say.
 pub fn apply(resource: &'static Resource, object: &mut Value) {
+    let mut findings = (resource.inspect)(object);
+    // What is unknown stays, for validation to say so.
+    findings.unknown.clear();
+    decode::normalize(&findings, object);
     let Some(map) = object.as_object_mut() else { return };
     default(map, "apiVersion", json!(resource.api_version()));
     default(map, "kind", json!(resource.kind));

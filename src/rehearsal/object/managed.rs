@@ -200,16 +200,18 @@ pub fn manageable(resource: &Resource, object: &Value, subresource: &str) -> Val
 }
 
 /// Records a write that is not an apply: fields that changed from `before` become the manager's, those that are gone
-/// nobody's. Entries that the writer changed itself count as written.
+/// nobody's. Entries that the writer changed itself count as written. `operation` is `Update` or `Apply`.
 pub fn track(
     resource: &'static Resource,
     before: Option<&Value>,
     after: &mut Value,
     manager: &str,
-    operation: Operation,
-    subresource: &str,
+    operation: &str,
+    subresource: Option<&str>,
     now: Timestamp,
 ) {
+    let operation = if operation == Operation::Apply.name() { Operation::Apply } else { Operation::Update };
+    let subresource = subresource.unwrap_or_default();
     let given = after.pointer("/metadata/managedFields").and_then(Value::as_array);
     let mut managed = match (given, before) {
         (Some(given), Some(_)) if given.iter().all(is_blank) => return Managed::default().write(after),
@@ -267,7 +269,7 @@ mod tests {
     fn a_created_object_is_its_creators() {
         let mut object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x", "labels": {"app": "x"}},
             "spec": {"replicas": 1, "strategy": {"rollingUpdate": {"maxSurge": 1}}}});
-        track(of("Deployment"), None, &mut object, "kubectl-create", Operation::Update, "", at(0));
+        track(of("Deployment"), None, &mut object, "kubectl-create", "Update", None, at(0));
         assert_eq!(
             object["metadata"]["managedFields"],
             json!([{
@@ -283,25 +285,25 @@ mod tests {
     #[test]
     fn an_update_takes_what_it_changes_and_nothing_else() {
         let mut before = json!({"metadata": {"name": "x"}, "spec": {"replicas": 1, "paused": true}});
-        track(of("Deployment"), None, &mut before, "one", Operation::Update, "", at(0));
+        track(of("Deployment"), None, &mut before, "one", "Update", None, at(0));
         let mut after = before.clone();
         after["spec"] = json!({"replicas": 2});
-        track(of("Deployment"), Some(&before), &mut after, "two", Operation::Update, "", at(1));
+        track(of("Deployment"), Some(&before), &mut after, "two", "Update", None, at(1));
         let managed = Managed::read(&after);
         assert_eq!(managed.entries.len(), 1);
         assert_eq!(managed.entries[0].manager.name, "two");
         let unchanged = after.clone();
-        track(of("Deployment"), Some(&unchanged), &mut after, "three", Operation::Update, "", at(2));
+        track(of("Deployment"), Some(&unchanged), &mut after, "three", "Update", None, at(2));
         assert_eq!(after, unchanged);
     }
 
     #[test]
     fn status_has_its_own_entry() {
         let mut before = json!({"metadata": {"name": "x"}, "spec": {"nodeName": "n"}});
-        track(of("Pod"), None, &mut before, "one", Operation::Update, "", at(0));
+        track(of("Pod"), None, &mut before, "one", "Update", None, at(0));
         let mut after = before.clone();
         after["status"] = json!({"phase": "Running"});
-        track(of("Pod"), Some(&before), &mut after, "kubelet", Operation::Update, "status", at(1));
+        track(of("Pod"), Some(&before), &mut after, "kubelet", "Update", Some("status"), at(1));
         let entries = after["metadata"]["managedFields"].as_array().unwrap();
         assert_eq!(entries[1]["subresource"], "status");
         assert_eq!(entries[1]["fieldsV1"], json!({"f:status": {"f:phase": {}}}));
@@ -310,10 +312,10 @@ mod tests {
     #[test]
     fn a_client_may_reset_the_entries() {
         let mut before = json!({"metadata": {"name": "x"}, "data": {"a": "b"}});
-        track(of("ConfigMap"), None, &mut before, "one", Operation::Update, "", at(0));
+        track(of("ConfigMap"), None, &mut before, "one", "Update", None, at(0));
         let mut after = before.clone();
         after["metadata"]["managedFields"] = json!([{}]);
-        track(of("ConfigMap"), Some(&before), &mut after, "two", Operation::Update, "", at(1));
+        track(of("ConfigMap"), Some(&before), &mut after, "two", "Update", None, at(1));
         assert_eq!(after["metadata"].get("managedFields"), None);
     }
 }

@@ -12,3 +12,4 @@ pub mod read;
 pub mod schema;
 pub mod status;
 pub mod strategic;
+pub mod table;

@@ -4,6 +4,9 @@ use json_patch::{Patch, PatchErrorKind};
 use serde_json::Value;
 
 use super::status::Status;
+use crate::rehearsal::resource::Resource;
+
+pub use super::strategic::strategic_merge;
 
 /// How many operations a JSON patch may have, as in the real server.
 const MAX_OPERATIONS: usize = 10_000;
@@ -12,7 +15,7 @@ const MAX_OPERATIONS: usize = 10_000;
 ///
 /// # Errors
 /// 400 when `patch` is not a list of operations, 422 when one of them cannot be done.
-pub fn json_patch(current: &Value, patch: &Value) -> Result<Value, Status> {
+pub fn json_patch(_: &'static Resource, current: &Value, patch: &Value) -> Result<Value, Status> {
     let operations: Patch = serde_json::from_value(patch.clone())
         .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
     if operations.0.len() > MAX_OPERATIONS {
@@ -45,7 +48,7 @@ fn verb(patch: &Value, operation: usize) -> &str {
 ///
 /// # Errors
 /// 400 when `patch` is not a map.
-pub fn merge_patch(current: &Value, patch: &Value) -> Result<Value, Status> {
+pub fn merge_patch(_: &'static Resource, current: &Value, patch: &Value) -> Result<Value, Status> {
     if !patch.is_object() {
         return Err(Status::bad_request("error decoding patch: a merge patch of an object is a map"));
     }
@@ -72,6 +75,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearsal::resource::of;
     use serde_json::json;
 
     #[test]
@@ -82,21 +86,23 @@ mod tests {
             {"op": "remove", "path": "/a"},
             {"op": "replace", "path": "/b~1c", "value": null},
         ]);
-        let patched = json_patch(&json!({"a": 1, "list": ["y"], "b/c": 2}), &patch).unwrap();
+        let patched = json_patch(of("Pod"), &json!({"a": 1, "list": ["y"], "b/c": 2}), &patch).unwrap();
         assert_eq!(patched, json!({"list": ["y", "z"], "b/c": null}));
     }
 
     #[test]
     fn an_impossible_operation_says_which() {
-        let missing = json_patch(&json!({}), &json!([{"op": "remove", "path": "/spec/x"}])).unwrap_err();
+        let missing = json_patch(of("Pod"), &json!({}), &json!([{"op": "remove", "path": "/spec/x"}])).unwrap_err();
         assert_eq!(missing.code, 422);
         assert!(
             missing.message.contains("remove operation does not apply: doc is missing path: \"/spec/x\""),
             "{missing}"
         );
-        assert_eq!(json_patch(&json!({}), &json!({"op": "add"})).unwrap_err().code, 400);
+        assert_eq!(json_patch(of("Pod"), &json!({}), &json!({"op": "add"})).unwrap_err().code, 400);
         assert_eq!(
-            json_patch(&json!({"a": 1}), &json!([{"op": "test", "path": "/a", "value": 2}])).unwrap_err().code,
+            json_patch(of("Pod"), &json!({"a": 1}), &json!([{"op": "test", "path": "/a", "value": 2}]))
+                .unwrap_err()
+                .code,
             422
         );
     }
@@ -104,8 +110,9 @@ mod tests {
     #[test]
     fn a_merge_patch_merges_maps_and_removes_by_null() {
         let patched =
-            merge_patch(&json!({"a": {"b": 1, "c": 2}, "l": [1]}), &json!({"a": {"b": null}, "l": [2]})).unwrap();
+            merge_patch(of("Pod"), &json!({"a": {"b": 1, "c": 2}, "l": [1]}), &json!({"a": {"b": null}, "l": [2]}))
+                .unwrap();
         assert_eq!(patched, json!({"a": {"c": 2}, "l": [2]}));
-        assert_eq!(merge_patch(&json!({}), &json!([])).unwrap_err().code, 400);
+        assert_eq!(merge_patch(of("Pod"), &json!({}), &json!([])).unwrap_err().code, 400);
     }
 }

@@ -18,7 +18,7 @@ pub fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 }
 
 /// Returns the entries of the map at `pointer`.
-pub fn entries<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+pub fn entries<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
     value.pointer(pointer).and_then(Value::as_object).into_iter().flatten()
 }
 

@@ -348,15 +348,15 @@ pub(super) mod tests {
         #[test]
         fn no_patch_panics(current in any_json(), patch in any_json()) {
             let _ = strategic_merge(of("Pod"), &current, &patch);
-            let _ = super::super::patch::json_patch(&current, &patch);
-            let _ = super::super::patch::merge_patch(&current, &patch);
+            let _ = super::super::patch::json_patch(of("Pod"), &current, &patch);
+            let _ = super::super::patch::merge_patch(of("Pod"), &current, &patch);
         }
 
         #[test]
         fn a_merge_patch_twice_is_once(current in any_json(), patch in any_json()) {
             prop_assume!(patch.is_object());
-            let once = super::super::patch::merge_patch(&current, &patch).unwrap();
-            prop_assert_eq!(super::super::patch::merge_patch(&once, &patch).unwrap(), once);
+            let once = super::super::patch::merge_patch(of("Pod"), &current, &patch).unwrap();
+            prop_assert_eq!(super::super::patch::merge_patch(of("Pod"), &once, &patch).unwrap(), once);
         }
     }
 }
