@@ -13,3 +13,4 @@ pub mod schema;
 pub mod status;
 pub mod strategic;
 pub mod table;
+pub mod validate;
