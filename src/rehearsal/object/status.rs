@@ -159,15 +159,16 @@ impl Status {
 
     /// 422: the object breaks rules of its kind.
     pub fn invalid(resource: &Resource, name: &str, causes: Vec<Cause>) -> Self {
-        let kind = if resource.group.is_empty() {
-            resource.kind.to_owned()
-        } else {
-            format!("{}.{}", resource.kind, resource.group)
-        };
+        Self::invalid_kind(resource.kind, resource.group, name, causes)
+    }
+
+    /// 422 for a kind that is not stored, as `Scale`.
+    pub fn invalid_kind(kind: &str, group: &str, name: &str, causes: Vec<Cause>) -> Self {
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let lines: Vec<_> = causes.iter().map(Cause::line).collect();
         let why = if let [line] = &lines[..] { line.clone() } else { format!("[{}]", lines.join(", ")) };
-        let mut status = Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {why}"));
-        status.details = details(resource.group, resource.kind, name);
+        let mut status = Self::new(422, "Invalid", format!("{qualified} \"{name}\" is invalid: {why}"));
+        status.details = details(group, kind, name);
         status.with_causes(&causes)
     }
 
