@@ -250,7 +250,7 @@ mod tests {
             "spec": {"type": kind, "ports": [port]}})
     }
 
-    struct Cluster(Store, Allocator, tempfile::TempDir);
+    struct Cluster(Store, Allocator, #[expect(dead_code, reason = "keeps the folder")] tempfile::TempDir);
 
     fn cluster() -> Cluster {
         let folder = tempfile::tempdir().unwrap();
