@@ -111,6 +111,9 @@ fn settle(write: &Write, part: Part, before: &Value, wish: Wish) -> Result<(Valu
         after["metadata"] = json!({});
     }
     write.check_place(&mut after)?;
+    if !after["spec"].is_null() && !after["spec"].is_object() {
+        return Err(Status::bad_request("spec: Invalid value: must be an object"));
+    }
     check_identity(resource, before, &after)?;
     if part != Part::Main {
         after = only_part(part, before, after);
