@@ -19,7 +19,7 @@ use kube::{
 use orchestrator::rehearsal::{
     api::{Api, Phase, Reply, answer, serve},
     pki::Tls,
-    resource::of,
+    resource::{RESOURCES, of},
     store::Store,
 };
 use serde_json::{Value, json};
@@ -208,4 +208,55 @@ async fn five_thousand_pods_are_listed_without_building_them() {
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["items"].as_array().unwrap().len(), 5000);
     let on_node = ListParams::default().fields("spec.nodeName=n3");
     assert_eq!(Collection::<Pod>::all(r.client.clone()).list(&on_node).await.unwrap().items.len(), 500);
+}
+
+#[tokio::test]
+async fn no_body_meets_a_bug() {
+    let r = rehearsal().await;
+    let shapes = [
+        json!(1),
+        json!("x"),
+        json!([1]),
+        json!(null),
+        json!({"a": 1}),
+        json!([{"name": 1}]),
+        json!({"ports": "x",
+        "template": {"metadata": 1, "spec": {"containers": {"a": 1}}}, "finalizers": 3, "replicas": "many"}),
+    ];
+    for resource in RESOURCES {
+        let root = if resource.group.is_empty() { "/api".into() } else { format!("/apis/{}", resource.group) };
+        let space = if resource.namespaced { "/namespaces/default" } else { "" };
+        let collection = format!("{root}/{}{space}/{}", resource.version, resource.plural);
+        let sane = json!({"apiVersion": resource.api_version(), "kind": resource.kind, "metadata": {"name": "x"}});
+        send(&r, "POST", &collection, "application/json", &sane).await;
+        for shape in &shapes {
+            send(&r, "POST", &collection, "application/json", shape).await;
+            send(&r, "DELETE", &format!("{collection}/nothing"), "application/json", shape).await;
+            for field in ["metadata", "spec", "status", "data", "stringData"] {
+                let mut body = sane.clone();
+                body[field] = shape.clone();
+                let patch = json!({field: shape});
+                send(&r, "POST", &collection, "application/json", &body).await;
+                send(&r, "PUT", &format!("{collection}/x"), "application/json", &body).await;
+                for sub in ["", "/status", "/scale", "/finalize", "/eviction"] {
+                    let path = format!("{collection}/x{sub}");
+                    send(&r, "PUT", &path, "application/json", &body).await;
+                    send(&r, "PATCH", &path, "application/merge-patch+json", &patch).await;
+                    send(&r, "PATCH", &path, "application/strategic-merge-patch+json", &patch).await;
+                    let apply = format!("{path}?fieldManager=m&force=true");
+                    send(&r, "PATCH", &apply, "application/apply-patch+yaml", &body).await;
+                }
+            }
+        }
+        send(&r, "DELETE", &format!("{collection}/x"), "application/json", &json!({})).await;
+    }
+}
+
+async fn send(rehearsal: &Rehearsal, method: &str, path: &str, media_type: &str, body: &Value) {
+    let request = Request::builder().method(method).uri(path).header("authorization", "Bearer token");
+    let request = request.header("content-type", media_type).body(Bytes::from(body.to_string())).unwrap();
+    let reply = answer(rehearsal.api.clone(), request).await;
+    let (status, body_of) = (reply.status(), http_body_util::BodyExt::collect(reply.into_body()));
+    let text = String::from_utf8_lossy(&body_of.await.unwrap().to_bytes()).into_owned();
+    assert!(!text.contains("met a bug"), "{method} {path} {body}: {status} {text}");
 }
