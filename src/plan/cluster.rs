@@ -19,6 +19,8 @@ pub struct Cluster {
     /// By name.
     pub stacks: Vec<Stack>,
     pub faults: Faults,
+    /// A rehearsal as slow as a small real cluster, for lessons.
+    pub real_pace: bool,
 }
 
 /// The K3s to install.
@@ -36,6 +38,8 @@ pub struct K3s {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Images {
     pub registry: Option<String>,
+    /// Tag of all images; without one, each is tagged by its content.
+    pub tag: Option<String>,
     /// Build name and context folder (absolute), by name.
     pub builds: Vec<(String, PathBuf)>,
 }
