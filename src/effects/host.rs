@@ -1,61 +1,11 @@
 //! A machine, as steps see it: a few typed operations, the same over SSH and in a rehearsal.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
-use crate::{failure::Failure, model::Done};
-
-/// What a machine says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// Debian's name for it: `amd64`, `arm64`.
-    pub arch: String,
-    pub os: String,
-    pub cpus: u32,
-    /// Bytes.
-    pub memory: u64,
-}
-
-/// A file to have on a machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoteFile {
-    /// Absolute.
-    pub path: String,
-    /// Unix permission bits.
-    pub mode: u32,
-    pub content: Content,
-}
-
-/// Where a file's bytes come from.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Content {
-    Text(String),
-    /// A file of a K3s release, such as `k3s` or `k3s-airgap-images-amd64.tar.zst`.
-    K3sRelease {
-        version: String,
-        file: String,
-    },
-}
-
-impl std::fmt::Debug for Content {
-    /// Leaves texts out: they may hold a token.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::K3sRelease { version, file } => write!(f, "K3sRelease({version}, {file})"),
-        }
-    }
-}
-
-/// What systemd says of a unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnitState {
-    pub enabled: bool,
-    /// `active`, `activating`, `inactive`, `failed`.
-    pub active: String,
-    pub restarts: u32,
-}
+use crate::{
+    failure::Failure,
+    model::{Done, Facts, RemoteFile, UnitState},
+};
 
 /// A machine that can be worked on. Every operation is safe to repeat.
 #[async_trait(?Send)]

@@ -143,6 +143,16 @@ pub trait Kube {
     ) -> Result<LocalBoxStream<'static, Result<String, KubeError>>, KubeError>;
 }
 
+/// Connects to clusters.
+#[async_trait(?Send)]
+pub trait Connect {
+    /// Returns the API that a kubeconfig names. Nothing need be sent yet.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be used.
+    async fn connect(&self, kubeconfig: &str) -> Result<Rc<dyn Kube>, Failure>;
+}
+
 impl KubeError {
     /// Turns it into the failure of a request about `what`.
     pub fn into_failure(self, what: impl std::fmt::Display) -> Failure {

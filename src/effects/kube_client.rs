@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::kube::{FIELD_MANAGER, Kube, KubeError, LogQuery, ObjectRef, ServedKind};
+use super::kube::{Connect, FIELD_MANAGER, Kube, KubeError, LogQuery, ObjectRef, ServedKind};
 use crate::failure::{Failure, KUBECONFIG_UNUSABLE};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +22,16 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct KubeClient {
     client: Client,
     kinds: RefCell<Option<Rc<[ServedKind]>>>,
+}
+
+/// Connects with [`KubeClient`]s.
+pub struct Connector;
+
+#[async_trait(?Send)]
+impl Connect for Connector {
+    async fn connect(&self, kubeconfig: &str) -> Result<Rc<dyn Kube>, Failure> {
+        Ok(Rc::new(KubeClient::from_kubeconfig(kubeconfig).await?))
+    }
 }
 
 impl KubeClient {

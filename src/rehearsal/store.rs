@@ -166,8 +166,8 @@ impl Store {
         (objects, inner.version)
     }
 
-    /// Stores a new object. `metadata.name` (and `namespace`) must be set; `uid`, `creationTimestamp`, `generation`
-    /// and `resourceVersion` are set here.
+    /// Stores a new object. `metadata.name` (and `namespace`) must be set; `creationTimestamp`, `generation`,
+    /// `resourceVersion` and, when it has none, `uid` are set here.
     ///
     /// # Errors
     /// [`Exists`] with the object that has the name already.
@@ -180,7 +180,7 @@ impl Store {
         }
         let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_else(|_| jiff::Timestamp::now());
         let metadata = value["metadata"].as_object_mut().expect("an object has metadata");
-        metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
+        metadata.entry("uid").or_insert_with(|| json!(uuid::Uuid::new_v4().to_string()));
         metadata.insert("creationTimestamp".into(), json!(now.to_string()));
         if value.get("spec").is_some() {
             value["metadata"]["generation"] = json!(1);

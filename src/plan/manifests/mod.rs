@@ -54,12 +54,7 @@ impl Manifest {
 
     /// Returns what makes this object one and the same for the API, whatever the version it is written in.
     pub fn identity(&self) -> Identity {
-        Identity {
-            group: self.group().into(),
-            kind: self.kind().into(),
-            namespace: self.namespace().map(Into::into),
-            name: self.name().into(),
-        }
+        Identity::of(&self.object)
     }
 }
 
@@ -74,6 +69,19 @@ pub struct Identity {
     pub kind: String,
     pub namespace: Option<String>,
     pub name: String,
+}
+
+impl Identity {
+    /// Reads it out of an object.
+    pub fn of(object: &Value) -> Self {
+        let group = text(&object["apiVersion"]).split_once('/').map_or("", |(group, _)| group);
+        Self {
+            group: group.into(),
+            kind: text(&object["kind"]).into(),
+            namespace: object["metadata"]["namespace"].as_str().map(Into::into),
+            name: text(&object["metadata"]["name"]).into(),
+        }
+    }
 }
 
 impl std::fmt::Display for Identity {

@@ -1,0 +1,137 @@
+//! Paths.
+
+use percent_encoding::percent_decode_str;
+
+use crate::rehearsal::resource::{Resource, by_plural};
+
+/// What a path of the Kubernetes API names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub resource: &'static Resource,
+    /// `None` for cluster-wide resources and for all namespaces.
+    pub namespace: Option<String>,
+    pub name: Option<String>,
+    pub subresource: Option<String>,
+}
+
+impl Target {
+    /// Returns the namespace part of the object's key.
+    pub fn space(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+}
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// `/livez`, `/readyz`, `/healthz` and what is below them.
+    Health(&'a str),
+    Version,
+    Ping,
+    CaCerts,
+    /// Below `/rehearsal/v1/`.
+    Extension,
+    /// `/api`
+    CoreVersions,
+    /// `/apis`
+    Groups,
+    /// `/apis/G`
+    Group(&'a str),
+    /// `/api/v1` and `/apis/G/V`
+    Resources {
+        group: &'a str,
+        version: &'a str,
+    },
+    /// `/openapi/v3`, or one group-version of it
+    OpenApi(Option<&'a str>),
+    /// A review that asks whether the user may do something.
+    Review {
+        group: &'a str,
+        plural: &'a str,
+    },
+    Target(Target),
+    Unknown,
+}
+
+/// Reads a path.
+pub(super) fn route(path: &str) -> Route<'_> {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    match segments[..] {
+        ["livez" | "readyz" | "healthz", ..] => Route::Health(segments[0]),
+        ["version"] => Route::Version,
+        ["ping"] => Route::Ping,
+        ["cacerts"] => Route::CaCerts,
+        ["rehearsal", "v1", ..] => Route::Extension,
+        ["api"] => Route::CoreVersions,
+        ["apis"] => Route::Groups,
+        ["apis", group] => Route::Group(group),
+        ["api", "v1"] => Route::Resources { group: "", version: "v1" },
+        ["apis", group, version] => Route::Resources { group, version },
+        ["openapi", "v3"] => Route::OpenApi(None),
+        ["openapi", "v3", ..] => Route::OpenApi(path.strip_prefix("/openapi/v3/")),
+        ["apis", group @ ("authorization.k8s.io" | "authentication.k8s.io"), "v1", plural] => {
+            Route::Review { group, plural }
+        }
+        ["api", "v1", ref rest @ ..] => target("", "v1", rest).map_or(Route::Unknown, Route::Target),
+        ["apis", group, version, ref rest @ ..] => target(group, version, rest).map_or(Route::Unknown, Route::Target),
+        _ => Route::Unknown,
+    }
+}
+
+fn target(group: &str, version: &str, rest: &[&str]) -> Option<Target> {
+    let (namespace, rest) = match rest {
+        // `namespaces/x/status` is about the namespace x itself.
+        ["namespaces", _, "status" | "finalize"] | ["namespaces"] | ["namespaces", _] => (None, rest),
+        ["namespaces", namespace, rest @ ..] => (Some(decode(namespace)?), rest),
+        _ => (None, rest),
+    };
+    let (plural, name, subresource) = match rest {
+        [plural] => (plural, None, None),
+        [plural, name] => (plural, Some(decode(name)?), None),
+        [plural, name, subresource] => (plural, Some(decode(name)?), Some((*subresource).to_owned())),
+        _ => return None,
+    };
+    let resource = by_plural(group, plural).filter(|resource| resource.version == version)?;
+    let fits = if resource.namespaced { namespace.is_some() || name.is_none() } else { namespace.is_none() };
+    fits.then_some(Target { resource, namespace, name, subresource })
+}
+
+fn decode(segment: &str) -> Option<String> {
+    percent_decode_str(segment).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::resource::of;
+
+    fn parts(path: &str) -> Option<(&'static str, Option<String>, Option<String>, Option<String>)> {
+        match route(path) {
+            Route::Target(target) => Some((target.resource.kind, target.namespace, target.name, target.subresource)),
+            _ => None,
+        }
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn paths_name_objects_collections_and_subresources() {
+        assert_eq!(parts("/api/v1/pods"), Some(("Pod", None, None, None)));
+        assert_eq!(parts("/api/v1/namespaces/a/pods/p/log"), Some(("Pod", some("a"), some("p"), some("log"))));
+        assert_eq!(parts("/api/v1/namespaces/a"), Some(("Namespace", None, some("a"), None)));
+        assert_eq!(parts("/api/v1/namespaces/a/finalize"), Some(("Namespace", None, some("a"), some("finalize"))));
+        assert_eq!(parts("/apis/apps/v1/namespaces/a/deployments"), Some(("Deployment", some("a"), None, None)));
+        let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode";
+        assert_eq!(parts(role), Some(("ClusterRole", None, some("system:node"), None)));
+    }
+
+    #[test]
+    fn paths_that_name_nothing_are_unknown() {
+        for path in ["/api/v1/pods/p", "/apis/apps/v2/deployments", "/api/v1/namespaces/a/nodes/n", "/x", "/"] {
+            assert_eq!(route(path), Route::Unknown, "{path}");
+        }
+        assert!(of("Pod").namespaced);
+    }
+}

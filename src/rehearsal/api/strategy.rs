@@ -1,0 +1,178 @@
+//! What the server itself writes into objects of some kinds on their way in.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
+
+use super::{
+    update::Part,
+    write::{is_empty, text},
+};
+use crate::rehearsal::{
+    resource::{Resource, of},
+    store::Store,
+};
+
+const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
+/// Prepares a new object, before defaults.
+pub(super) fn before_create(store: &Store, resource: &Resource, value: &mut Value) {
+    if resource.status {
+        value["status"] = json!({});
+    }
+    match resource.kind {
+        "Namespace" => {
+            value["spec"]["finalizers"] = json!(["kubernetes"]);
+            value["status"] = json!({"phase": "Active"});
+        }
+        "Pod" => pod(value),
+        "Secret" => encode_string_data(value),
+        "Service" => value["status"] = json!({"loadBalancer": {}}),
+        "PersistentVolumeClaim" => claim(store, value),
+        "PersistentVolume" => value["status"] = json!({"phase": "Pending"}),
+        "Job" => job(value),
+        _ => {}
+    }
+}
+
+/// Prepares the next state of an object, before defaults.
+pub(super) fn before_update(resource: &Resource, part: Part, before: &Value, after: &mut Value) {
+    match resource.kind {
+        "Secret" => encode_string_data(after),
+        "Namespace" if part != Part::Finalize => {
+            after["spec"]["finalizers"] = before["spec"]["finalizers"].clone();
+        }
+        _ => {}
+    }
+}
+
+/// Returns whether nothing keeps a deleted object any longer.
+pub(super) fn is_gone(resource: &Resource, value: &Value) -> bool {
+    let metadata = &value["metadata"];
+    let kept = resource.kind == "Namespace" && !is_empty(&value["spec"]["finalizers"]);
+    let grace = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
+    metadata["deletionTimestamp"].is_string() && is_empty(&metadata["finalizers"]) && grace == 0 && !kept
+}
+
+fn encode_string_data(value: &mut Value) {
+    let Some(Value::Object(plain)) = value.as_object_mut().and_then(|secret| secret.remove("stringData")) else {
+        return;
+    };
+    if !value["data"].is_object() {
+        value["data"] = json!({});
+    }
+    for (key, text) in plain {
+        // What is no text stays as it is, for validation to refuse.
+        value["data"][key] = text.as_str().map_or(text.clone(), |text| json!(STANDARD.encode(text)));
+    }
+}
+
+fn pod(value: &mut Value) {
+    let class = qos_class(&value["spec"]);
+    value["status"] = json!({"phase": "Pending", "qosClass": class});
+    let Some(spec) = value["spec"].as_object_mut() else { return };
+    let account = spec.get("serviceAccountName").or(spec.get("serviceAccount")).filter(|name| *name != "").cloned();
+    let account = account.unwrap_or_else(|| json!("default"));
+    spec.insert("serviceAccountName".into(), account.clone());
+    spec.insert("serviceAccount".into(), account);
+    spec.entry("priority").or_insert(json!(0));
+    spec.entry("preemptionPolicy").or_insert(json!("PreemptLowerPriority"));
+    let tolerations = spec.entry("tolerations").or_insert(json!([]));
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        tolerate(tolerations, key);
+    }
+}
+
+fn tolerate(tolerations: &mut Value, key: &str) {
+    let Some(list) = tolerations.as_array_mut() else { return };
+    let covers = |toleration: &Value| match text(toleration, "/key") {
+        "" => toleration["operator"] == "Exists",
+        other => other == key,
+    };
+    if !list.iter().any(covers) {
+        list.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
+    }
+}
+
+/// Returns a pod's quality of service: Guaranteed when each container limits cpu and memory to what it requests.
+fn qos_class(spec: &Value) -> &'static str {
+    let lists = ["containers", "initContainers"].map(|list| spec[list].as_array().into_iter().flatten());
+    let resources: Vec<&Value> = lists.into_iter().flatten().map(|container| &container["resources"]).collect();
+    let set = |value: &Value| value.as_object().is_some_and(|quantities| !quantities.is_empty());
+    if resources.iter().all(|resources| !set(&resources["limits"]) && !set(&resources["requests"])) {
+        return "BestEffort";
+    }
+    let guaranteed = |resources: &&Value| {
+        ["cpu", "memory"].iter().all(|name| {
+            let limit = &resources["limits"][name];
+            let request = &resources["requests"][name];
+            !limit.is_null() && (request.is_null() || request == limit)
+        })
+    };
+    if resources.iter().all(guaranteed) { "Guaranteed" } else { "Burstable" }
+}
+
+fn claim(store: &Store, value: &mut Value) {
+    value["status"] = json!({"phase": "Pending"});
+    if value["spec"].is_object() && value["spec"].get("storageClassName").is_none() {
+        let (classes, _) = store.list(of("StorageClass"), None);
+        let default = classes.iter().find(|class| class.value()["metadata"]["annotations"][DEFAULT_CLASS] == "true");
+        if let Some(class) = default {
+            value["spec"]["storageClassName"] = json!(class.key.name);
+        }
+    }
+}
+
+/// A job selects its pods by its own uid, unless it says how itself.
+fn job(value: &mut Value) {
+    if value["spec"]["manualSelector"] == true || !value["spec"]["template"].is_object() {
+        return;
+    }
+    let uid = value["metadata"]["uid"].clone();
+    let name = value["metadata"]["name"].clone();
+    if value["spec"]["selector"].is_null() {
+        value["spec"]["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+    }
+    let labels = &mut value["spec"]["template"]["metadata"]["labels"];
+    if !labels.is_object() {
+        *labels = Value::Object(Map::new());
+    }
+    for (key, text) in [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ] {
+        labels[key] = text.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_keep_their_texts_encoded() {
+        let mut secret = json!({"data": {"a": "eA=="}, "stringData": {"b": "y", "a": "z"}});
+        encode_string_data(&mut secret);
+        assert_eq!(secret, json!({"data": {"a": "eg==", "b": "eQ=="}}));
+    }
+
+    #[test]
+    fn pods_are_classed_by_their_requests() {
+        let spec = |resources: Value| json!({"containers": [{"name": "c", "resources": resources}]});
+        assert_eq!(qos_class(&spec(json!({}))), "BestEffort");
+        assert_eq!(qos_class(&spec(json!({"requests": {"cpu": "1"}}))), "Burstable");
+        assert_eq!(qos_class(&spec(json!({"limits": {"cpu": "1", "memory": "1Gi"}}))), "Guaranteed");
+    }
+
+    #[test]
+    fn a_deleted_object_goes_when_nothing_keeps_it() {
+        let gone = |metadata: Value| is_gone(of("Pod"), &json!({"metadata": metadata}));
+        assert!(gone(json!({"deletionTimestamp": "x", "deletionGracePeriodSeconds": 0})));
+        assert!(!gone(json!({"deletionTimestamp": "x", "deletionGracePeriodSeconds": 30})));
+        assert!(!gone(json!({"deletionTimestamp": "x", "finalizers": ["a"]})));
+        assert!(!gone(json!({})));
+        let namespace = json!({"metadata": {"deletionTimestamp": "x"}, "spec": {"finalizers": ["kubernetes"]}});
+        assert!(!is_gone(of("Namespace"), &namespace));
+    }
+}
