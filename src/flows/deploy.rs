@@ -6,8 +6,8 @@ use crate::{
     engine::Ending,
     failure::{Failure, NO_SUCH_STACK},
     model::Machine,
-    plan::{images::references, manifests::images, stack::ParsedStack, urls::urls},
-    steps::{deliver_images::deliver_images, list_machines::list_machines},
+    plan::{diagnosis::Advice, images::references, manifests::images, stack::ParsedStack, urls::urls},
+    steps::{self, deliver_images::deliver_images, list_machines::list_machines},
 };
 
 /// Has these stacks on a cluster that runs, and waits until they are ready.
@@ -40,13 +40,22 @@ pub async fn deploy_stacks(
         .flat_map(|stack| &stack.manifests)
         .flat_map(|manifest| images::references(&manifest.object))
         .collect();
-    let to_deliver: Vec<_> = built.into_values().filter(|reference| used.contains(reference)).collect();
+    let to_deliver: Vec<_> = built.values().filter(|reference| used.contains(*reference)).cloned().collect();
     if !to_deliver.is_empty() {
         deliver_images(context.run, context.view.provider, machines, &to_deliver).await?;
     }
-    //crate::steps::deploy::deploy(context.run, kube.as_ref(), &stacks).await?;
+    let kubectl = kubectl(context);
+    let advice = Advice { kubectl: &kubectl, references: &built };
+    steps::deploy::deploy(context.run, kube.as_ref(), &stacks, advice).await?;
     let objects = stacks.iter().flat_map(|stack| &stack.manifests).map(|manifest| &manifest.object);
     Ok(urls(objects, machines))
+}
+
+/// Returns the command that reaches the cluster from the current folder.
+fn kubectl(context: &Context<'_>) -> String {
+    let kubeconfig = context.view.directory.kubeconfig();
+    let here = std::env::current_dir().unwrap_or_default();
+    format!("kubectl --kubeconfig {}", kubeconfig.strip_prefix(here).unwrap_or(&kubeconfig).display())
 }
 
 /// Returns the stacks of these names, or all when none is named.
