@@ -1,30 +1,30 @@
 //! The text as TOML: a tree whose every key and value knows its place.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::problem::Finding;
+use super::{problem::Finding, syntax};
 
 /// A parsed text, as far as it could be understood.
 pub(crate) struct Document<'t> {
-    text: &'t str,
     pub root: DeTable<'t>,
-    /// Starts of the lines that have a syntax error: nothing on them can be trusted.
-    broken: BTreeSet<usize>,
+    /// Where syntax errors are: nothing on their lines can be trusted.
+    broken: Vec<Range<usize>>,
 }
 
 impl<'t> Document<'t> {
     /// Parses as much as possible; returns all syntax errors beside it.
     pub fn parse(text: &'t str) -> (Self, Vec<Finding>) {
         let (root, errors) = DeTable::parse_recoverable(text);
-        let findings: Vec<Finding> = errors.iter().map(|error| finding(error, text)).collect();
-        let spans = findings.iter().filter_map(|finding| finding.span.clone());
-        let broken = spans.map(|span| line_start(text, span.start)).collect();
-        (Self { text, root: root.into_inner(), broken }, findings)
+        let root = root.into_inner();
+        let findings = syntax::findings(text, &root, &errors);
+        let spans = findings.iter().filter_map(|finding| finding.span.as_ref());
+        let broken = spans.map(|span| line_start(text, span.start)..span.end.max(line_end(text, span.start))).collect();
+        (Self { root, broken }, findings)
     }
 
     /// Returns whether the text has no syntax error, so that what is not there was not written.
@@ -34,7 +34,8 @@ impl<'t> Document<'t> {
 
     /// Returns whether what is at `span` was made up by the parser after a syntax error.
     pub fn is_broken(&self, span: &Range<usize>) -> bool {
-        !self.is_complete() && (span.is_empty() || self.broken.contains(&line_start(self.text, span.start)))
+        let hit = |broken: &Range<usize>| span.is_empty() || (broken.start <= span.start && span.start < broken.end);
+        self.broken.iter().any(hit)
     }
 
     /// Returns the place of the key that `path` ends with; list items are named by their index.
@@ -77,13 +78,11 @@ fn line_start(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
 }
 
-fn finding(error: &toml::de::Error, text: &str) -> Finding {
-    let span = error.span().unwrap_or(text.len()..text.len());
-    let message = match (error.message(), text.get(span.clone())) {
-        ("duplicate key", Some(key)) => format!("`{key}` is written twice"),
-        (message, _) => message.to_owned(),
-    };
-    Finding::at(span, message)
+fn line_end(text: &str, at: usize) -> usize {
+    text.as_bytes()[at.min(text.len())..]
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(text.len(), |length| at + length)
 }
 
 #[cfg(test)]

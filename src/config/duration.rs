@@ -56,7 +56,15 @@ fn has_known_units(text: &str) -> bool {
 
 impl std::fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
+        let mut rest = self.0.as_millis();
+        let mut parts = Vec::new();
+        for (unit, millis) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+            if rest >= millis {
+                parts.push(format!("{}{unit}", rest / millis));
+                rest %= millis;
+            }
+        }
+        f.write_str(&parts.join(" "))
     }
 }
 
@@ -91,6 +99,14 @@ mod tests {
     fn units_add_up() {
         for (text, millis) in [("90s", 90_000), ("1h 30m", 5_400_000), ("1h30m", 5_400_000), ("250ms", 250)] {
             assert_eq!(HumanDuration::parse(text), Ok(HumanDuration(Duration::from_millis(millis))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_printed_as_it_may_be_written() {
+        for text in ["90s", "1h30m", "2d", "250ms"] {
+            let duration = HumanDuration::parse(text).expect(text);
+            assert_eq!(HumanDuration::parse(&duration.to_string()), Ok(duration));
         }
     }
 

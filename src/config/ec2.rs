@@ -22,6 +22,7 @@ pub struct Ec2Section {
     #[schemars(length(min = 1), example = &"ami-0123456789abcdef0")]
     pub ami: Option<String>,
     /// After this time instances end by themselves, whatever happened to the computer that made them.
+    #[schemars(extend("examples" = ["4h"]))]
     pub ttl: Option<HumanDuration>,
     /// Whether agents are spot instances: cheaper, and taken away when Amazon needs them.
     pub spot: bool,

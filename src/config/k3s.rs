@@ -34,13 +34,14 @@ fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 fn config_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let advice = "a K3s setting is a text, a number, true or false, or a list of these";
     let scalar = ["string", "integer", "number", "boolean"];
     schemars::json_schema!({
         "type": "object",
         "additionalProperties": {
             "type": ["string", "integer", "number", "boolean", "array"],
-            "items": { "type": scalar },
-            "errorMessage": "a K3s setting is a text, a number, true or false, or a list of these",
+            "items": { "type": scalar, "errorMessage": advice },
+            "errorMessage": advice,
         },
         "examples": [json!({ "disable": ["traefik"] })],
     })

@@ -16,6 +16,7 @@ pub struct MachineSection {
     /// Memory, with its unit.
     pub memory: Size,
     /// Size of the disk, with its unit.
+    #[schemars(extend("examples" = ["20GiB"]))]
     pub disk: Size,
     /// What is different for servers.
     pub server: MachineSize,
@@ -33,6 +34,7 @@ pub struct MachineSize {
     /// Memory, with its unit.
     pub memory: Option<Size>,
     /// Size of the disk, with its unit.
+    #[schemars(extend("examples" = ["20GiB"]))]
     pub disk: Option<Size>,
 }
 

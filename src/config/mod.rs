@@ -18,6 +18,7 @@ mod size;
 mod ssh;
 mod stacks;
 mod suggest;
+mod syntax;
 mod vagrant;
 
 pub use cluster::ClusterSection;

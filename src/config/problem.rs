@@ -193,10 +193,10 @@ error: no
             12..13,
             "
 error: no
- --> a.toml:1:8
+ --> a.toml:1:9
   |
 1 |     \"日本\" = 2
-  |            ^
+  |              ^
   |
   = help: yes
 ",

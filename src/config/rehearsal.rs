@@ -25,12 +25,12 @@ pub enum Pace {
     Real,
 }
 
-/// What shall go wrong. Machines are named in full or without the cluster's name: `agent-1`.
+/// What shall go wrong. Workloads are named by name, `namespace/name`, `app` label or image; machines are named in full or without the cluster's name: `agent-1`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct FaultsSection {
     /// Workloads or images (without tag) whose image cannot be pulled.
-    #[schemars(schema_with = "images")]
+    #[schemars(schema_with = "workloads")]
     pub image_pull: Vec<String>,
     /// Workloads whose containers end with an error again and again.
     #[schemars(schema_with = "workloads")]
@@ -54,12 +54,12 @@ pub struct FaultsSection {
     pub api_latency: Option<HumanDuration>,
 }
 
-fn images(_: &mut SchemaGenerator) -> Schema {
-    schemars::json_schema!({ "type": "array", "items": { "type": "string", "minLength": 1 } })
-}
-
+/// A workload may be meant by its namespace and name, its `app` label or its image: no common format.
 fn workloads(_: &mut SchemaGenerator) -> Schema {
-    format::DNS_SUBDOMAIN.list()
+    schemars::json_schema!({
+        "type": "array",
+        "items": { "type": "string", "minLength": 1, "examples": ["api-gateway"] },
+    })
 }
 
 fn machines(_: &mut SchemaGenerator) -> Schema {

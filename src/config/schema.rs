@@ -12,8 +12,11 @@ pub fn schema() -> Value {
     generator.into_root_schema_for::<Config>().to_value()
 }
 
-/// Removes what TOML cannot say (null) and what says nothing (integer widths, empty defaults).
+/// Joins wrapped lines; removes what TOML cannot say (null) and what says nothing (integer widths, empty defaults).
 fn tidy(schema: &mut Schema) {
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        *text = text.replace('\n', " ");
+    }
     if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
         types.retain(|name| name != "null");
         if let [only] = types.as_slice() {

@@ -25,6 +25,11 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns whether two names differ only in notation.
+pub(crate) fn same_word(a: &str, b: &str) -> bool {
+    plain(a) == plain(b)
+}
+
 fn distance(a: &str, b: &str) -> usize {
     strsim::damerau_levenshtein(a, b)
 }

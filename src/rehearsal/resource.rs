@@ -8,6 +8,8 @@ use k8s_openapi::api::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::object::decode::{self, Findings};
+
 /// One resource of the API, as discovery describes it.
 #[derive(Debug)]
 pub struct Resource {
@@ -25,6 +27,8 @@ pub struct Resource {
     pub scale: bool,
     /// Decodes a value as the real type and encodes it again: what does not come back is unknown to the type.
     pub roundtrip: fn(&Value) -> Result<Value, serde_json::Error>,
+    /// Reads a value by the real type: unknown fields, wrong types, quantities.
+    pub inspect: fn(&Value) -> Findings,
 }
 
 impl Resource {
@@ -65,6 +69,7 @@ macro_rules! resources {
             status: resources!(@has status $($flag)*),
             scale: resources!(@has scale $($flag)*),
             roundtrip: roundtrip::<$ty>,
+            inspect: |value| decode::inspect::<$ty>(value, $version),
         }),*];
     };
     (@scope namespaced) => { true };

@@ -18,7 +18,7 @@ fn name(check: &mut Check<'_>) {
         return;
     };
     if let Err(complaint) = (DNS_LABEL.check)(name) {
-        check.value(&["cluster", "name"], format!("the name {}", complaint.message), complaint.hint);
+        check.value(&["cluster", "name"], format!("`{name}` {}", complaint.message), complaint.hint);
     }
 }
 
@@ -49,7 +49,7 @@ fn servers(check: &mut Check<'_>) {
         failures => format!("only {failures} may fail"),
     };
     let hint = format!(
-        "the datastore needs {majority} of {servers} servers, so {survives}, as with {}: use {} or {}",
+        "the datastore works while a majority does, {majority} of {servers}: {survives}, as with {}; use {} or {}",
         servers - 1,
         servers - 1,
         servers + 1

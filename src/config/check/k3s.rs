@@ -1,14 +1,30 @@
 //! `[k3s.config]`: settings that K3s would refuse, or that are the orchestrator's own.
 
+use serde_json::Value;
+
 use super::{
     Check,
-    settings::{OWNED, SETTINGS},
+    settings::{COMPONENTS, OWNED, SETTINGS},
 };
 use crate::config::suggest;
 
 pub(super) fn check(check: &mut Check<'_>) {
     for name in check.config.k3s.config.keys() {
         setting(check, name);
+    }
+    disabled(check);
+}
+
+fn disabled(check: &mut Check<'_>) {
+    let listed = check.config.k3s.config.get("disable").and_then(Value::as_array);
+    for (index, name) in listed.into_iter().flatten().enumerate() {
+        let Some(name) = name.as_str().filter(|name| !COMPONENTS.contains(name)) else {
+            continue;
+        };
+        if let Some(known) = suggest::nearest(name, COMPONENTS.iter().copied()) {
+            let path = ["k3s", "config", "disable", &index.to_string()];
+            check.value(&path, format!("K3s has no component `{name}`"), format!("did you mean `{known}`?"));
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Check<'_> {
 
     fn report(&mut self, path: &[&str], span: Option<Range<usize>>, message: String, hint: Option<String>) {
         if let Some(flag) = self.flag(path) {
-            return self.findings.push(Finding::nowhere(format!("{flag}: {message}")).hint(hint));
+            return self.findings.push(Finding::nowhere(format!("`{flag}`: {message}")).hint(hint));
         }
         if self.is_explained(span.as_ref()) {
             return;
@@ -86,10 +86,10 @@ impl Check<'_> {
     }
 
     /// Returns the flag that says it instead of the file, if one does.
-    fn flag(&self, path: &[&str]) -> Option<String> {
-        match (path, &self.overrides.cluster_name, self.overrides.provider) {
-            (["cluster", "name"], Some(name), _) => Some(format!("--cluster {name}")),
-            (["cluster", "provider"], _, Some(provider)) => Some(format!("--provider {}", provider.name())),
+    fn flag(&self, path: &[&str]) -> Option<&'static str> {
+        match path {
+            ["cluster", "name"] if self.overrides.cluster_name.is_some() => Some("--cluster"),
+            ["cluster", "provider"] if self.overrides.provider.is_some() => Some("--provider"),
             _ => None,
         }
     }

@@ -128,3 +128,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "write-kubeconfig-group",
     "write-kubeconfig-mode",
 ];
+
+/// What K3s brings along and `disable` leaves out.
+pub(super) const COMPONENTS: &[&str] =
+    &["coredns", "local-storage", "metrics-server", "runtimes", "servicelb", "traefik"];

@@ -83,7 +83,8 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a number",
         DeValue::Float(_) => "a fraction",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(true) => "`true`",
+        DeValue::Boolean(false) => "`false`",
         DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
@@ -91,20 +92,15 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Returns what a schema wants, in words.
-pub(super) fn kind_of_schema(schema: &Value) -> String {
-    let words = types(schema).into_iter().map(|name| match name {
-        "string" => "a text in quotes",
-        "integer" => "a whole number",
-        "number" => "a number",
-        "boolean" => "true or false",
-        "array" => "a list",
-        _ => "a table",
-    });
-    let words: Vec<_> = words.collect();
-    match words.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => "something else".to_owned(),
+pub(super) fn kind_of_schema(schema: &Value) -> &'static str {
+    match types(schema).as_slice() {
+        ["string"] => "a text in quotes",
+        ["integer"] => "a whole number",
+        ["number"] => "a number",
+        ["boolean"] => "`true` or `false`",
+        ["array"] => "a list",
+        ["object"] => "a table",
+        _ => "a simple value",
     }
 }
 

@@ -23,11 +23,9 @@ impl<'t> Walk<'_, 't> {
                 self.unknown(key, table, schema);
                 continue;
             };
-            if !self.key_name(key.get_ref(), key.span(), schema) {
-                continue;
-            }
+            let well_named = self.key_name(key.get_ref(), key.span(), schema);
             self.path.push(key.to_string());
-            let fitting = self.value(value, value_schema);
+            let fitting = self.value(value, value_schema).filter(|_| well_named);
             self.path.pop();
             sound.extend(fitting.map(|value| (key.to_string(), value)));
         }
@@ -43,15 +41,20 @@ impl<'t> Walk<'_, 't> {
             .map(|name| format!("did you mean `{name}`?"))
             .or_else(|| self.elsewhere(key.get_ref()))
             .or_else(|| suggest::did_you_mean(key.get_ref(), unused));
-        let message = format!("unknown key `{}` {}", key.get_ref(), self.inside());
+        let message = match table.get(key.get_ref().as_ref()).map(Spanned::get_ref) {
+            Some(DeValue::Table(_)) if self.path.is_empty() => format!("unknown section `[{}]`", key.get_ref()),
+            _ => format!("unknown key `{}` {}", key.get_ref(), self.inside()),
+        };
         self.findings.push(Finding::at(key.span(), message).hint(hint));
     }
 
     /// Says which section a key belongs to that was written in another one.
     fn elsewhere(&self, key: &str) -> Option<String> {
         let sections = self.root.get("properties")?.as_object()?;
-        let (section, _) = sections.iter().find(|(_, section)| describe::properties(section).contains(&key))?;
-        Some(format!("`{key}` belongs in `[{section}]`"))
+        sections.iter().find_map(|(section, schema)| {
+            let known = describe::properties(schema).into_iter().find(|known| suggest::same_word(known, key))?;
+            Some(format!("`{known}` belongs in `[{section}]`"))
+        })
     }
 
     fn require_some(&mut self, table: &DeTable<'t>, place: &Range<usize>, schema: &Value) {

@@ -3,7 +3,10 @@
 use http::{HeaderMap, header};
 use serde_json::Value;
 
+use super::protobuf;
 use crate::rehearsal::object::status::Status;
+
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// The longest body that is read, in bytes; the real server stops at 3 MiB too.
 pub(super) const LIMIT: usize = 3 << 20;
@@ -15,18 +18,21 @@ pub(super) fn media_type(headers: &HeaderMap) -> &str {
     if value.is_empty() { "application/json" } else { value }
 }
 
-/// Decodes an object sent as JSON or YAML.
+/// Decodes an object sent as JSON or YAML, or as protobuf by `kubectl create`.
 ///
 /// # Errors
-/// 415 for protobuf and anything else, 400 for a body that cannot be read.
+/// 415 for other media types, 400 for a body that cannot be read.
 pub(super) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> {
     match media_type(headers) {
         "application/json" => json(body),
         "application/yaml" => yaml(body),
-        "application/vnd.kubernetes.protobuf" => Err(Status::unsupported_media_type(
-            "the rehearsal's API reads JSON and YAML, not protobuf: write the object to a file and use \
-             `kubectl apply -f FILE` or `kubectl create -f FILE` (`--dry-run=client -o yaml` prints it)",
-        )),
+        PROTOBUF => protobuf::decode(body).map_err(|why| {
+            Status::unsupported_media_type(format!(
+                "the rehearsal's API reads JSON and YAML, and of protobuf only the plain objects that `kubectl create` \
+                 makes ({why}): write the object to a file (`--dry-run=client -o yaml` prints it) and use `kubectl \
+                 apply -f FILE` or `kubectl create -f FILE`"
+            ))
+        }),
         other => Err(unknown_format(other, "application/json, application/yaml")),
     }
 }

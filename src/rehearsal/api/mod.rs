@@ -16,6 +16,7 @@ mod list;
 mod logs;
 mod openapi;
 mod patch;
+mod protobuf;
 mod query;
 mod reply;
 mod review;

@@ -58,6 +58,12 @@ impl Context {
         self.store.replace(base, value).is_ok()
     }
 
+    /// Returns whether nobody has changed the object since it was read.
+    pub fn is_newest(&self, base: &Object) -> bool {
+        let newest = self.store.get(base.key.resource, &base.key.namespace, &base.key.name);
+        newest.is_some_and(|newest| newest.version == base.version)
+    }
+
     /// Writes an object's status, if it differs.
     pub fn update_status(&self, base: &Object, status: Value) -> bool {
         let mut value = base.value();

@@ -18,6 +18,7 @@ pub fn reconcile(cx: &mut Context, name: &str) {
     let machine = cx.world.nodes.get(name).cloned();
     let running = machine.as_ref().is_some_and(|machine| machine.running);
     if !running {
+        cx.kubelet.ready.remove(name);
         cx.kubelet.registered.remove(name);
     }
     match (cx.get("Node", "", name), machine) {
@@ -164,6 +165,8 @@ fn run(cx: &mut Context, node: &Object, machine: &Node) {
     if cx.update(node, value) && due && !was_ready {
         let message = format!("Node {0} status is now: NodeReady", machine.name);
         cx.event(node, Event { host: &machine.name, ..Event::normal("kubelet", "NodeReady", message) });
+    }
+    if due && cx.kubelet.ready.insert(machine.name.clone()) {
         requeue_pods(cx, &machine.name);
     }
     if !due {

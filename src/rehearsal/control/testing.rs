@@ -119,7 +119,7 @@ impl Cluster {
 
     #[track_caller]
     pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(10);
         while !holds() {
             if Instant::now() > deadline {
                 for pod in self.list("Pod") {

@@ -48,7 +48,7 @@ struct Sync<'a> {
     cx: &'a mut Context,
     pod: &'a Pod,
     value: Value,
-    /// Told once the new status is written.
+    /// Told just before the new status is written.
     events: Vec<Told>,
     again: Option<Duration>,
     crashes: bool,
@@ -130,12 +130,14 @@ impl<'a> Sync<'a> {
 
     fn commit(self) {
         let Self { cx, pod, value, events, again, .. } = self;
-        if !cx.update(&pod.object, value) {
+        if !cx.is_newest(&pod.object) {
             return;
         }
+        // Events first: who sees the new status shall find its cause already told.
         for told in events {
             say(cx, &pod.object, &pod.node, told);
         }
+        cx.update(&pod.object, value);
         if let Some(again) = again {
             cx.after(Controller::Kubelet, pod.namespace(), pod.name(), again);
         }

@@ -169,7 +169,8 @@ fn refuse(cx: &mut Context, object: &Object, mut value: Value, message: &str) {
         &mut value["status"],
         Condition { kind: "PodScheduled", status: "False", reason: "Unschedulable", message },
     )["lastProbeTime"] = Value::Null;
-    if cx.update(object, value) {
+    if cx.is_newest(object) {
         cx.event(object, Event::warning(COMPONENT, "FailedScheduling", message));
+        cx.update(object, value);
     }
 }

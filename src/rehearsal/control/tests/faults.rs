@@ -31,7 +31,7 @@ fn a_tag_that_was_not_delivered_cannot_be_pulled() {
         cluster.world.deliver(node, "web:1");
     }
     cluster.until("the healed pod", || cluster.ready_pods("web") == 1);
-    assert!(cluster.told("already present on machine"));
+    cluster.until("the event", || cluster.told("already present on machine"));
 }
 
 #[test]
