@@ -46,7 +46,7 @@ pub fn daemon_set(object: &Value, problems: &mut Problems) {
 
 pub fn job(object: &Value, problems: &mut Problems) {
     job_spec(object, "/spec", "spec", problems);
-    if !has(object, "/spec/selector") && text(object, "/metadata/uid") != "" {
+    if !has(object, "/spec/selector") && !text(object, "/metadata/uid").is_empty() {
         problems.required("spec.selector", "");
     }
 }
