@@ -1,4 +1,4 @@
-//! The manifest files of a stack on this computer.
+//! The files of a stack on this computer.
 
 use std::{
     fs, io,
@@ -7,48 +7,43 @@ use std::{
 
 use crate::failure::{Failure, MANIFEST_INVALID};
 
-/// Reads a file, or the `.yaml`, `.yml` and `.json` files of a folder and the folders in it, sorted by path.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Reads the manifest at `path`, or every manifest below it, by name.
 ///
 /// # Errors
-/// When something cannot be read, is no UTF-8, or when there is no manifest at all.
+/// When a file cannot be read, or there is none.
 pub fn read(path: &Path) -> Result<Vec<(PathBuf, String)>, Failure> {
-    let mut files = Vec::new();
-    collect(path, &mut files).map_err(|error| unreadable(path, &error))?;
-    files.sort();
-    if files.is_empty() {
-        let what = format!("{} holds no manifest", path.display());
-        return Err(Failure::new(&MANIFEST_INVALID, what).hint("put at least one .yaml file there"));
+    let unreadable = |path: &Path, because: &dyn std::fmt::Display| {
+        Failure::new(&MANIFEST_INVALID, format!("cannot read the manifests in {}", path.display())).because(because)
+    };
+    let mut paths = Vec::new();
+    collect(path, &mut paths).map_err(|error| unreadable(path, &error))?;
+    paths.sort();
+    if paths.is_empty() {
+        return Err(unreadable(path, &"there is no .yaml, .yml or .json file"));
     }
-    files
-        .into_iter()
-        .map(|file| match fs::read_to_string(&file) {
-            Ok(text) => Ok((file, text)),
-            Err(error) => Err(unreadable(&file, &error)),
-        })
-        .collect()
+    let read = |file: PathBuf| match fs::read_to_string(&file) {
+        Ok(text) => Ok((file, text)),
+        Err(error) => Err(unreadable(&file, &error)),
+    };
+    paths.into_iter().map(read).collect()
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
-        files.push(path.into());
+fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() {
+        paths.push(path.to_owned());
         return Ok(());
     }
     for entry in fs::read_dir(path)? {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let manifest =
-            path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json");
+        let manifest = path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
         if !hidden && (path.is_dir() || manifest) {
-            collect(&path, files)?;
+            collect(&path, paths)?;
         }
     }
     Ok(())
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(&MANIFEST_INVALID, format!("cannot read {}", path.display()))
-        .because(error)
-        .hint("correct `manifests` of the stack in orchestrator.toml")
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub struct Applied {
 pub const STEP: Step = Step { id: "apply-manifests", title: "Apply manifests" };
 
 /// Sends the prepared manifests of the stacks, wave by wave, each wave concurrently; what the cluster already has as
-/// it is asked for is not sent. Namespaces must be there.
+/// it is asked for is not sent. The namespaces are there: another step makes them.
 ///
 /// # Errors
 /// Kinds that the cluster does not serve, before anything is sent; every object of a wave that was refused.
@@ -55,8 +55,11 @@ pub async fn apply_manifests(
     let selector = selector_of(stacks);
     let (recorded, live) =
         futures::try_join!(record_kinds(kube, stacks, scope), list_all(kube, kinds(manifests.iter()), &selector),)?;
-    let sent = Sent { done: Cell::new(0), of: manifests.len() as u64, changed: Cell::new(0) };
-    for (wave, manifests) in waves(manifests) {
+    let mut waves = waves(manifests);
+    waves.retain(|(wave, _)| *wave != Wave::Namespaces);
+    let of = waves.iter().map(|(_, manifests)| manifests.len() as u64).sum();
+    let sent = Sent { done: Cell::new(0), of, changed: Cell::new(0) };
+    for (wave, manifests) in waves {
         apply_wave(kube, &manifests, &live, &sent, scope).await?;
         if wave == Wave::Definitions {
             wait_until_served(kube, &manifests, scope).await?;
