@@ -1,5 +1,8 @@
 //! The nouns that every room shares.
 
+pub mod finding;
+pub mod status;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +84,58 @@ pub struct Machine {
     pub address: String,
 }
 
+/// What a machine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Debian's name for it: `amd64`, `arm64`.
+    pub arch: String,
+    pub os: String,
+    pub cpus: u32,
+    /// Bytes.
+    pub memory: u64,
+}
+
+/// A file to have on a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteFile {
+    /// Absolute.
+    pub path: String,
+    /// Unix permission bits.
+    pub mode: u32,
+    pub content: Content,
+}
+
+/// Where a file's bytes come from.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    Text(String),
+    /// A file of a K3s release, such as `k3s` or `k3s-airgap-images-amd64.tar.zst`.
+    K3sRelease {
+        version: String,
+        file: String,
+    },
+}
+
+impl std::fmt::Debug for Content {
+    /// Leaves texts out: they may hold a token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::K3sRelease { version, file } => write!(f, "K3sRelease({version}, {file})"),
+        }
+    }
+}
+
+/// What systemd says of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    pub enabled: bool,
+    /// `active`, `activating`, `inactive`, `failed`.
+    pub active: String,
+    pub restarts: u32,
+}
+
 /// A node as Kubernetes reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
@@ -121,5 +176,53 @@ impl<T> Done<T> {
     /// `Changed` if `changed`, else `Unchanged`.
     pub fn when(changed: bool, value: T) -> Self {
         if changed { Self::Changed(value) } else { Self::Unchanged(value) }
+    }
+}
+
+/// One thing a command would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Action {
+    CreateMachine { name: String, role: Role },
+    StartMachine { name: String },
+    DestroyMachine { name: String },
+    JoinNode { name: String, role: Role, version: String },
+    UpgradeNode { name: String, from: String, to: String },
+    GenerateSecret { namespace: String, name: String },
+    CreateObject { kind: String, namespace: String, name: String },
+    ChangeObject { kind: String, namespace: String, name: String },
+    PruneObject { kind: String, namespace: String, name: String },
+}
+
+impl Action {
+    /// Returns `+` for what is made, `~` for what is changed, `-` for what is removed.
+    pub fn sign(&self) -> char {
+        match self {
+            Self::CreateMachine { .. }
+            | Self::JoinNode { .. }
+            | Self::GenerateSecret { .. }
+            | Self::CreateObject { .. } => '+',
+            Self::StartMachine { .. } | Self::UpgradeNode { .. } | Self::ChangeObject { .. } => '~',
+            Self::DestroyMachine { .. } | Self::PruneObject { .. } => '-',
+        }
+    }
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::CreateMachine { name, role } => write!(f, "machine {name} ({})", role.name()),
+            Self::StartMachine { name } => write!(f, "machine {name}: start"),
+            Self::DestroyMachine { name } => write!(f, "machine {name}"),
+            Self::JoinNode { name, role, version } => write!(f, "node {name} ({}, {version})", role.name()),
+            Self::UpgradeNode { name, from, to } => write!(f, "node {name}: {from} to {to}"),
+            Self::GenerateSecret { namespace, name } => write!(f, "secret {namespace}/{name} (generated)"),
+            Self::CreateObject { kind, namespace, name }
+            | Self::ChangeObject { kind, namespace, name }
+            | Self::PruneObject { kind, namespace, name } => {
+                let place = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
+                write!(f, "{kind} {place}")
+            }
+        }
     }
 }

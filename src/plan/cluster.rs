@@ -1,11 +1,11 @@
 //! The cluster that a configuration asks for: every default filled in, nothing optional left open.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{MachineSpec, ProviderKind};
+pub use crate::rehearsal::faults::Faults;
 
 /// What one `orchestrator.toml` describes.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Cluster {
     /// By name.
     pub stacks: Vec<Stack>,
     pub faults: Faults,
+    /// A rehearsal as slow as a small real cluster, for lessons.
+    pub real_pace: bool,
 }
 
 /// The K3s to install.
@@ -36,6 +38,8 @@ pub struct K3s {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Images {
     pub registry: Option<String>,
+    /// Tag of all images; without one, each is tagged by its content.
+    pub tag: Option<String>,
     /// Build name and context folder (absolute), by name.
     pub builds: Vec<(String, PathBuf)>,
 }
@@ -69,26 +73,4 @@ pub enum SecretValue {
     Fixed(String),
     /// Read from this environment variable at deploy time.
     Environment(String),
-}
-
-/// What shall go wrong in a rehearsal.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct Faults {
-    /// Workloads or images (by name, without tag) whose image cannot be pulled.
-    pub image_pull: Vec<String>,
-    /// Workloads whose containers end with an error again and again.
-    pub crash_loop: Vec<String>,
-    /// Workloads whose readiness probe never succeeds.
-    pub not_ready: Vec<String>,
-    /// Workloads that no node can take.
-    pub unschedulable: Vec<String>,
-    /// Machines whose K3s never joins the cluster.
-    pub never_join: Vec<String>,
-    /// Machines whose K3s unit fails.
-    pub unit_fails: Vec<String>,
-    /// Machines that need this long to boot.
-    pub slow_boot: Vec<(String, Duration)>,
-    /// Time that each write to the Kubernetes API takes longer than it needs.
-    pub api_latency: Duration,
 }

@@ -1,3 +1,17 @@
 //! Pure data: what a configuration asks for, and what would have to change.
 
+pub mod actions;
 pub mod cluster;
+pub mod diagnosis;
+pub mod images;
+pub mod k3s;
+pub mod manifests;
+pub mod real;
+pub mod resolve;
+pub mod rollout;
+pub mod selector;
+pub mod stack;
+pub mod status;
+pub mod urls;
+
+pub use resolve::resolve;

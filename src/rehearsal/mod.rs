@@ -2,7 +2,14 @@
 //! enough to practise with, though no container runs.
 
 pub mod api;
+pub mod control;
+pub mod faults;
+pub mod k3s;
+pub mod kubeconfig;
+pub mod machines;
 pub mod object;
 pub mod pki;
+pub mod process;
+pub mod protocol;
 pub mod resource;
 pub mod store;

@@ -39,7 +39,7 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
     let route = route(&path);
     if route == Route::Extension {
         authenticate(&api, request.headers())?;
-        let extension = api.extension.clone().ok_or_else(Status::no_such_path)?;
+        let extension = api.extension.get().cloned().ok_or_else(Status::no_such_path)?;
         return Ok(extension(request).await);
     }
     if api.phase() == Phase::Stopped {

@@ -21,12 +21,13 @@ pub(super) fn health(api: &Api, check: &str, query: &Query) -> reply::Reply {
 
 /// Answers `/version`.
 pub(super) fn version(api: &Api) -> reply::Reply {
-    let mut numbers = api.version.trim_start_matches('v').split('.');
+    let version = api.version();
+    let mut numbers = version.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or("0"));
     reply::json(
         StatusCode::OK,
         &json!({
-            "major": major, "minor": minor, "gitVersion": api.version, "gitCommit": "rehearsal", "gitTreeState": "clean",
+            "major": major, "minor": minor, "gitVersion": version, "gitCommit": "rehearsal", "gitTreeState": "clean",
             "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none: this is a rehearsal", "compiler": "rustc",
             "platform": "linux/amd64",
         }),

@@ -30,7 +30,13 @@ mod update;
 mod watch;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -68,11 +74,11 @@ pub struct Api {
     /// The CA's certificate as PEM, for `/cacerts`.
     ca: String,
     /// The K3s version that `/version` names, as `v1.33.5+k3s1`.
-    version: String,
+    version: RwLock<String>,
     phase: tokio::sync::watch::Sender<Phase>,
-    latency: Duration,
+    latency_us: AtomicU64,
     logs: LogSource,
-    extension: Option<Extension>,
+    extension: OnceLock<Extension>,
     services: services::Allocator,
 }
 
@@ -83,19 +89,27 @@ impl Api {
             store,
             token: token.into(),
             ca: ca.into(),
-            version: version.into(),
+            version: RwLock::new(version.into()),
             phase: tokio::sync::watch::Sender::new(Phase::Ready),
-            latency: Duration::ZERO,
+            latency_us: AtomicU64::new(0),
             logs: Arc::new(logs::nothing_runs),
-            extension: None,
+            extension: OnceLock::new(),
             services: services::Allocator::default(),
         }
     }
 
     /// Adds this much time to each write, so that the server is as slow as one that waits for its disks.
-    pub fn with_latency(mut self, latency: Duration) -> Self {
-        self.latency = latency;
-        self
+    pub fn set_latency(&self, latency: Duration) {
+        self.latency_us.store(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Says which K3s version `/version` names, as `v1.33.5+k3s1`.
+    pub fn set_version(&self, version: impl Into<String>) {
+        *self.version.write().unwrap_or_else(PoisonError::into_inner) = version.into();
+    }
+
+    fn version(&self) -> String {
+        self.version.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says where container logs come from.
@@ -104,10 +118,9 @@ impl Api {
         self
     }
 
-    /// Gives requests below `/rehearsal/v1/` to `extension`.
-    pub fn with_extension(mut self, extension: Extension) -> Self {
-        self.extension = Some(extension);
-        self
+    /// Gives requests below `/rehearsal/v1/` to `extension`; said once.
+    pub fn extend(&self, extension: Extension) {
+        let _ = self.extension.set(extension);
     }
 
     /// Moves to another phase. Watches end when the API stops.
@@ -121,8 +134,9 @@ impl Api {
     }
 
     async fn write_latency(&self) {
-        if !self.latency.is_zero() {
-            tokio::time::sleep(self.latency).await;
+        let latency = self.latency_us.load(Ordering::Relaxed);
+        if latency > 0 {
+            tokio::time::sleep(Duration::from_micros(latency)).await;
         }
     }
 }

@@ -1,0 +1,30 @@
+use std::process;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    engine::{Cancel, Canceller},
+    failure::Kind,
+};
+
+/// Turns the first Ctrl-C or SIGTERM into a wish to stop, and ends the program at the second.
+pub fn listen() -> Cancel {
+    let (canceller, cancel) = Canceller::new();
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return std::future::pending().await;
+        };
+        for count in 0.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if count > 0 {
+                process::exit(Kind::Interrupted.exit_code().into());
+            }
+            canceller.cancel();
+        }
+    });
+    cancel
+}

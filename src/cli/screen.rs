@@ -1,0 +1,42 @@
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
+use super::global::{Global, Progress};
+use crate::{
+    engine::{Canceller, Run, Sink},
+    failure::Failure,
+    report::{JsonLines, Plain, Tty, Verbosity},
+};
+
+/// Returns what shows a run to the user: events on stdout for programs, progress on stderr for people.
+pub fn sink(global: &Global, verbosity: Verbosity) -> Box<dyn Sink> {
+    if global.json() {
+        return Box::new(JsonLines(io::stdout()));
+    }
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let terminal = io::stderr().is_terminal() && !ci && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let tty = match global.progress {
+        Progress::Auto => terminal,
+        Progress::Tty => true,
+        Progress::Plain => false,
+    };
+    if tty {
+        Box::new(Tty::new(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), verbosity))
+    } else {
+        Box::new(Plain::new(io::stderr(), verbosity))
+    }
+}
+
+/// Shows a failure that happened outside a run and returns its exit code.
+pub fn fail(global: &Global, failure: Failure) -> u8 {
+    let (_canceller, cancel) = Canceller::new();
+    Run::new(vec![sink(global, Verbosity::Quiet)], cancel, None).finish(Err(failure))
+}
+
+/// Prints data on stdout. Nobody reading any more is no error.
+pub fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(out, "{text}{newline}").and_then(|()| out.flush());
+}

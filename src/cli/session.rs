@@ -1,0 +1,205 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{global::Global, interrupt, screen};
+use crate::{
+    config::{self, Overrides},
+    effects::{
+        computer::Computer,
+        kube_client::Connector,
+        manifest_files,
+        state_directory::{Lock, State, StateDirectory},
+    },
+    engine::{Ending, EventKind, Run},
+    failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
+    flows::{Context, View},
+    model::ProviderKind,
+    plan::{
+        cluster::Cluster,
+        real::{Abilities, PackageManager},
+        resolve::resolve,
+        stack::{ParsedStack, parse_stacks},
+    },
+    providers::{Provider, rehearsal::RehearsalProvider},
+    rehearsal::protocol::Settings,
+    report::JsonLines,
+};
+
+/// Everything a command about a cluster needs.
+pub struct Session {
+    pub cluster: Cluster,
+    pub directory: StateDirectory,
+    pub provider: Box<dyn Provider>,
+    pub computer: Computer,
+    /// How the user calls the program.
+    pub program: String,
+}
+
+impl Session {
+    /// Reads the configuration and the state; touches nothing.
+    ///
+    /// # Errors
+    /// Every problem of the configuration; a provider that this build does not have.
+    pub fn open(global: &Global, provider: Option<ProviderKind>) -> Result<Self, Failure> {
+        let path = find(&global.config)?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Failure::new(&CONFIG_NOT_FOUND, format!("cannot read {}", path.display())).because(error)
+        })?;
+        let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let shown = shown(&path);
+        let parse = |provider| {
+            let overrides = Overrides { cluster_name: global.cluster.clone(), provider };
+            config::parse(&shown, &text, &overrides).map_err(Failure::from)
+        };
+        let mut config = parse(provider)?;
+        let directory = StateDirectory::new(&base, &config.cluster.name);
+        // A cluster stays with the provider it was made by, whatever the configuration says by now.
+        let made_by = directory.load()?.and_then(|state| provider_called(&state.provider));
+        if provider.is_none() && made_by.is_some_and(|made_by| made_by != config.cluster.provider) {
+            config = parse(made_by)?;
+        }
+        let cluster = resolve(&config, &base);
+        let settings = Settings { faults: cluster.faults.clone(), real_pace: cluster.real_pace };
+        let provider: Box<dyn Provider> = match cluster.provider {
+            ProviderKind::Rehearsal => {
+                let folder = directory.path().join("rehearsal");
+                Box::new(RehearsalProvider::new(folder, settings, env!("CARGO_PKG_VERSION")))
+            }
+            other => return Err(not_available(other)),
+        };
+        Ok(Self { cluster, directory, provider, computer: Computer::new(), program: program() })
+    }
+
+    /// Reads and checks the manifests of every stack.
+    ///
+    /// # Errors
+    /// Every problem of every manifest.
+    pub fn stacks(&self) -> Result<Vec<ParsedStack>, Failure> {
+        let mut files = Vec::new();
+        for stack in &self.cluster.stacks {
+            files.push((stack, manifest_files::read(&stack.manifests)?));
+        }
+        parse_stacks(files)
+    }
+
+    /// Returns what commands that change nothing work with.
+    pub fn view<'a>(&'a self, stacks: &'a [ParsedStack]) -> View<'a> {
+        View {
+            cluster: &self.cluster,
+            provider: self.provider.as_ref(),
+            directory: &self.directory,
+            stacks,
+            connect: &Connector,
+        }
+    }
+
+    /// Returns what this computer has that a real cluster could be made with.
+    pub fn abilities(&self) -> Abilities {
+        let has = |program: &str| self.computer.program(program).is_some();
+        let managers = [
+            ("apt-get", PackageManager::Apt),
+            ("dnf", PackageManager::Dnf),
+            ("pacman", PackageManager::Pacman),
+            ("brew", PackageManager::Brew),
+        ];
+        Abilities {
+            vagrant: has("vagrant"),
+            docker: has("docker") || has("podman"),
+            aws_credentials: self.computer.has_aws_credentials(),
+            package_manager: managers.into_iter().find(|(program, _)| has(program)).map(|(_, manager)| manager),
+        }
+    }
+
+    /// Makes the state directory, takes the lock and returns the state, making one for a new cluster.
+    ///
+    /// # Errors
+    /// When another run works on the cluster or the directory cannot be used.
+    pub fn lock(&self, command: &str) -> Result<(Lock, State), Failure> {
+        self.directory.prepare()?;
+        let lock = self.directory.lock(command)?;
+        let state = match self.directory.load()? {
+            Some(state) => state,
+            None => {
+                let state = State {
+                    id: uuid::Uuid::new_v4().to_string(),
+                    provider: self.cluster.provider.name().into(),
+                    token: uuid::Uuid::new_v4().simple().to_string(),
+                    merged_into: None,
+                };
+                self.directory.save(&state)?;
+                state
+            }
+        };
+        Ok((lock, state))
+    }
+
+    /// Runs `flow` as a run: shown, logged, bounded, interruptible. Returns the exit code of the program.
+    ///
+    /// # Errors
+    /// When the run cannot begin.
+    pub async fn run(
+        &self,
+        global: &Global,
+        command: &str,
+        stacks: &[ParsedStack],
+        state: &State,
+        flow: impl AsyncFnOnce(&Context<'_>) -> Result<Ending, Failure>,
+    ) -> Result<u8, Failure> {
+        let log = self.directory.begin_run(command)?;
+        let sinks = vec![screen::sink(global, global.verbosity()), Box::new(JsonLines(log))];
+        let run = Run::new(sinks, interrupt::listen(), global.timeout);
+        run.emit(EventKind::RunStarted {
+            command: command.into(),
+            cluster: self.cluster.name.clone(),
+            provider: self.cluster.provider.name().into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        });
+        let kubectl = format!("kubectl --kubeconfig {}", shown(&self.directory.kubeconfig()));
+        let context = Context { run: &run, view: self.view(stacks), state, program: &self.program, kubectl: &kubectl };
+        let mut message = String::new();
+        let result = flow(&context).await.inspect(|ending| message.clone_from(&ending.message));
+        let code = run.finish(result);
+        if code == 0 && !global.json() && !message.is_empty() {
+            screen::print(&message);
+        }
+        Ok(code)
+    }
+}
+
+/// Looks for the configuration, in parent folders too when it is named without a folder.
+fn find(config: &Path) -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(|error| {
+        Failure::new(&STATE_UNUSABLE, "the current folder cannot be used").because(error).hint("cd ~")
+    })?;
+    let bare = config.parent().is_none_or(|parent| parent.as_os_str().is_empty());
+    let mut folders = here.ancestors().take(if bare { usize::MAX } else { 1 });
+    folders.find_map(|folder| Some(folder.join(config)).filter(|path| path.is_file())).ok_or_else(|| {
+        let place = if bare { "in this folder or one above it" } else { "there" };
+        Failure::new(&CONFIG_NOT_FOUND, format!("there is no {} {place}", config.display()))
+            .hint("run it in the folder of your `orchestrator.toml`, or name the file with --config")
+    })
+}
+
+/// Returns a path as the user would write it here.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
+
+fn provider_called(name: &str) -> Option<ProviderKind> {
+    use ProviderKind::{Ec2, Rehearsal, Ssh, Vagrant};
+    [Rehearsal, Vagrant, Ec2, Ssh].into_iter().find(|kind| kind.name() == name)
+}
+
+fn not_available(kind: ProviderKind) -> Failure {
+    Failure::new(&PROVIDER_NOT_AVAILABLE, format!("this version has no provider `{}` yet", kind.name()))
+        .because("it has `rehearsal`")
+        .hint("./orchestrator create --provider rehearsal")
+}
+
+/// Returns how the user calls the program: through the launcher, or by the binary's name.
+fn program() -> String {
+    std::env::var("ORCHESTRATOR_PROGRAM").unwrap_or_else(|_| "orchestrator".into())
+}

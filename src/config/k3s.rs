@@ -1,0 +1,48 @@
+//! `[k3s]`: which release, and its settings.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::format;
+
+/// The K3s to install.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct K3sSection {
+    /// A release of K3s; all machines get the same.
+    #[schemars(schema_with = "version_schema")]
+    pub version: String,
+    /// Folder with the release's `k3s` binary, airgap images and sha256sum file; then nothing is downloaded.
+    #[schemars(length(min = 1), example = &"k3s/")]
+    pub artifacts: Option<PathBuf>,
+    /// Settings for `/etc/rancher/k3s/config.yaml`, in K3s's own words.
+    #[schemars(schema_with = "config_schema")]
+    pub config: Map<String, Value>,
+}
+
+impl Default for K3sSection {
+    fn default() -> Self {
+        Self { version: "v1.33.5+k3s1".into(), artifacts: None, config: Map::new() }
+    }
+}
+
+fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    format::K3S_VERSION.schema()
+}
+
+fn config_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let advice = "a K3s setting is a text, a number, true or false, or a list of these";
+    let scalar = ["string", "integer", "number", "boolean"];
+    schemars::json_schema!({
+        "type": "object",
+        "additionalProperties": {
+            "type": ["string", "integer", "number", "boolean", "array"],
+            "items": { "type": scalar, "errorMessage": advice },
+            "errorMessage": advice,
+        },
+        "examples": [json!({ "disable": ["traefik"] })],
+    })
+}

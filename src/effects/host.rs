@@ -1,0 +1,35 @@
+//! A machine, as steps see it: a few typed operations, the same over SSH and in a rehearsal.
+
+use async_trait::async_trait;
+
+use crate::{
+    failure::Failure,
+    model::{Done, Facts, RemoteFile, UnitState},
+};
+
+/// A machine that can be worked on. Every operation is safe to repeat.
+#[async_trait(?Send)]
+pub trait Host {
+    /// Returns what the machine is; fails when it does not answer.
+    async fn facts(&self) -> Result<Facts, Failure>;
+
+    /// Has these files on the machine; files that are equal already are left alone. Returns the paths that changed.
+    async fn put(&self, files: &[RemoteFile]) -> Result<Done<Vec<String>>, Failure>;
+
+    /// Reads a file; `None` when it is not there.
+    async fn read(&self, path: &str) -> Result<Option<String>, Failure>;
+
+    /// Enables the unit and starts it without waiting; restarts it when it runs and `restart` says so.
+    async fn start_unit(&self, unit: &str, restart: bool) -> Result<Done<()>, Failure>;
+
+    /// Stops the unit and what it started.
+    async fn stop_unit(&self, unit: &str) -> Result<Done<()>, Failure>;
+
+    async fn unit_state(&self, unit: &str) -> Result<UnitState, Failure>;
+
+    /// Returns the last lines of the unit's journal.
+    async fn journal(&self, unit: &str, lines: usize) -> Result<String, Failure>;
+
+    /// Has these images in the node's image store.
+    async fn deliver_images(&self, references: &[String]) -> Result<Done<()>, Failure>;
+}

@@ -1,0 +1,34 @@
+use super::{Context, deploy::deploy_stacks, node::nodes_from};
+use crate::{
+    engine::Ending,
+    failure::Failure,
+    steps::{
+        check_provider::check_provider, create_machines::create_machines, list_machines::list_machines,
+        prepare_provider::prepare_provider, remove_nodes::remove_nodes,
+    },
+};
+
+/// From nothing, or from anything in between, to the cluster as configured with its stacks ready.
+///
+/// # Errors
+/// What could not be done; everything made so far stays, and running again continues.
+pub async fn create(context: &Context<'_>) -> Result<Ending, Failure> {
+    let (run, view) = (context.run, &context.view);
+    check_provider(run, view.provider).await?; // nothing is touched before this computer can do it
+    prepare_provider(run, view.provider).await?;
+    let existing = list_machines(run, view.provider).await?;
+    let machines = create_machines(run, view.provider, &view.cluster.machines).await?;
+    let kube = nodes_from(context, &machines).await?;
+    let unwanted: Vec<_> =
+        existing.into_iter().filter(|machine| machines.iter().all(|wanted| wanted.name != machine.name)).collect();
+    if !unwanted.is_empty() {
+        remove_nodes(run, view.provider, kube.as_ref(), &unwanted).await?;
+    }
+    let urls = deploy_stacks(context, &kube, view.stacks, &machines).await?;
+    Ok(Ending {
+        message: "cluster created".into(),
+        notes: view.provider.caution().into_iter().chain(urls).collect(),
+        next: vec![format!("{} status", context.program), format!("{} get pods -A", context.kubectl)],
+        exit_code: 0,
+    })
+}

@@ -1,0 +1,77 @@
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+
+use super::View;
+use crate::{
+    effects::kube::{Kube, KubeError, nodes},
+    failure::Failure,
+    model::{Machine, MachineState, status::Status},
+    plan::{
+        images::references,
+        manifests::prepare::STACK_LABEL,
+        stack::ParsedStack,
+        status::{Observed, status},
+    },
+};
+
+/// How many requests are under way at the same time.
+const PARALLEL: usize = 16;
+
+/// Returns how the cluster is, compared with what is configured. Changes nothing.
+///
+/// # Errors
+/// When the provider cannot say which machines there are.
+pub async fn status_of(view: &View<'_>) -> Result<Status, Failure> {
+    let (stacks, observed) = observe_all(view).await?;
+    Ok(status(view.cluster, &stacks, &observed, view.provider.caution()))
+}
+
+/// Returns the stacks as they would be sent, and what there is.
+///
+/// # Errors
+/// When the provider cannot say which machines there are.
+pub async fn observe_all(view: &View<'_>) -> Result<(Vec<ParsedStack>, Observed), Failure> {
+    let mut machines = view.provider.list().await?;
+    machines.sort_by(|a, b| a.name.cmp(&b.name));
+    let images = references(&view.cluster.images);
+    let stacks: Vec<_> = view.stacks.iter().map(|stack| stack.clone().prepared(&images)).collect();
+    let mut observed = Observed { id: view.directory.load()?.map(|state| state.id), machines, ..Observed::default() };
+    if observed.machines.iter().any(|machine: &Machine| machine.state == MachineState::Running) {
+        match observe(view, &stacks).await {
+            Ok((nodes, objects)) => (observed.nodes, observed.objects) = (nodes, objects),
+            Err(words) => observed.unreachable = Some(words),
+        }
+    }
+    Ok((stacks, observed))
+}
+
+async fn observe(
+    view: &View<'_>,
+    stacks: &[ParsedStack],
+) -> Result<(Vec<crate::model::NodeStatus>, Vec<Value>), String> {
+    let kube = view.kube().await.map_err(|failure| failure.to_string())?;
+    let secrets = stacks.iter().any(|stack| !stack.secrets.is_empty());
+    let secrets = secrets.then(|| ("v1".to_owned(), "Secret".to_owned()));
+    let kinds: BTreeSet<_> = stacks
+        .iter()
+        .flat_map(|stack| &stack.manifests)
+        .map(|manifest| (manifest.api_version().to_owned(), manifest.kind().to_owned()))
+        .chain(secrets)
+        .collect();
+    let objects = async {
+        let lists =
+            stream::iter(kinds).map(async |(api_version, kind)| owned(kube.as_ref(), &api_version, &kind).await);
+        let lists: Vec<_> = lists.buffered(PARALLEL).try_collect().await?;
+        Ok(lists.concat())
+    };
+    futures::future::try_join(nodes(kube.as_ref()), objects).await.map_err(|error: KubeError| error.to_string())
+}
+
+async fn owned(kube: &dyn Kube, api_version: &str, kind: &str) -> Result<Vec<Value>, KubeError> {
+    match kube.list(api_version, kind, None, STACK_LABEL).await {
+        Err(KubeError::NoSuchKind(_) | KubeError::NotFound(_)) => Ok(Vec::new()),
+        listed => listed,
+    }
+}

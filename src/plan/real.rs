@@ -1,0 +1,94 @@
+//! After a rehearsal: what makes it real on this computer.
+
+use crate::model::ProviderKind;
+
+/// What this computer has that a real cluster could be made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Abilities {
+    pub vagrant: bool,
+    pub docker: bool,
+    pub aws_credentials: bool,
+    pub package_manager: Option<PackageManager>,
+}
+
+/// How programs are installed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackageManager {
+    Apt,
+    Dnf,
+    Pacman,
+    Brew,
+}
+
+/// The providers that this version has.
+pub const PROVIDERS: &[ProviderKind] = &[ProviderKind::Rehearsal];
+
+/// Says how to make a rehearsal real on a computer with these abilities; `None` when it is no rehearsal.
+pub fn next_step(provider: ProviderKind, abilities: &Abilities) -> Option<String> {
+    if provider != ProviderKind::Rehearsal {
+        return None;
+    }
+    Some(match best(abilities) {
+        Some(kind) => format!("{}{}", to_make_it_real(kind, abilities), not_yet(kind)),
+        None => {
+            let install = install_vagrant(abilities.package_manager);
+            format!(
+                "to make it real on this computer, install Vagrant first ({install}), then \
+                 `./orchestrator create --provider vagrant`{}",
+                not_yet(ProviderKind::Vagrant)
+            )
+        }
+    })
+}
+
+fn best(abilities: &Abilities) -> Option<ProviderKind> {
+    if abilities.vagrant {
+        Some(ProviderKind::Vagrant)
+    } else if abilities.aws_credentials {
+        Some(ProviderKind::Ec2)
+    } else {
+        None
+    }
+}
+
+fn to_make_it_real(kind: ProviderKind, abilities: &Abilities) -> String {
+    let docker = if abilities.docker { "" } else { " (building the images also needs Docker or Podman)" };
+    format!("to make it real on this computer: `./orchestrator create --provider {}`{docker}", kind.name())
+}
+
+fn not_yet(kind: ProviderKind) -> &'static str {
+    if PROVIDERS.contains(&kind) { "" } else { "; this version rehearses only, the provider comes with a later one" }
+}
+
+fn install_vagrant(manager: Option<PackageManager>) -> &'static str {
+    match manager {
+        Some(PackageManager::Apt) => "sudo apt install vagrant vagrant-libvirt libvirt-daemon-system",
+        Some(PackageManager::Dnf) => "sudo dnf install vagrant vagrant-libvirt",
+        Some(PackageManager::Pacman) => "sudo pacman -S vagrant libvirt && vagrant plugin install vagrant-libvirt",
+        Some(PackageManager::Brew) => "brew install --cask vagrant virtualbox",
+        None => "https://developer.hashicorp.com/vagrant/install",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(abilities: Abilities, words: &str) {
+        let text = next_step(ProviderKind::Rehearsal, &abilities).expect("a rehearsal");
+        assert!(text.contains(words), "{text}");
+    }
+
+    #[test]
+    fn the_next_step_fits_what_the_computer_has() {
+        case(Abilities { vagrant: true, docker: true, ..Default::default() }, "create --provider vagrant");
+        case(Abilities { vagrant: true, ..Default::default() }, "Docker or Podman");
+        case(Abilities { aws_credentials: true, ..Default::default() }, "create --provider ec2");
+        case(
+            Abilities { package_manager: Some(PackageManager::Apt), ..Default::default() },
+            "sudo apt install vagrant",
+        );
+        assert_eq!(next_step(ProviderKind::Vagrant, &Abilities::default()), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Where machines come from.
+
+pub mod rehearsal;
+
+use async_trait::async_trait;
+
+use crate::{
+    effects::host::Host,
+    failure::Failure,
+    model::{Done, Machine, MachineSpec},
+};
+
+/// Makes, finds and removes the machines of one cluster. Everything is safe to repeat; all of it ends at a machine that
+/// answers.
+#[async_trait(?Send)]
+pub trait Provider {
+    /// Checks what the provider needs of this computer; changes nothing.
+    async fn check(&self) -> Result<(), Failure>;
+
+    /// Makes ready what machines need around them.
+    async fn prepare(&self) -> Result<Done<()>, Failure>;
+
+    /// Returns the cluster's machines, as the outside world knows them.
+    async fn list(&self) -> Result<Vec<Machine>, Failure>;
+
+    /// Has this machine, with power.
+    async fn create(&self, spec: &MachineSpec) -> Result<Done<Machine>, Failure>;
+
+    /// Has the machine under power.
+    async fn start(&self, machine: &Machine) -> Result<Done<Machine>, Failure>;
+
+    /// Has the machine without power, its disk kept.
+    async fn stop(&self, machine: &Machine) -> Result<Done<()>, Failure>;
+
+    async fn destroy(&self, machine: &Machine) -> Result<Done<()>, Failure>;
+
+    /// Ends what was only needed while machines have power.
+    async fn rest(&self) -> Result<Done<()>, Failure>;
+
+    /// Removes what [`Provider::prepare`] made, once no machine is left.
+    async fn clean_up(&self) -> Result<Done<()>, Failure>;
+
+    /// Lists what is left of the cluster; empty after a complete `destroy`.
+    async fn leftovers(&self) -> Result<Vec<String>, Failure>;
+
+    /// Returns the machine to work on. Whether it answers shows at the first operation.
+    fn host(&self, machine: &Machine) -> Box<dyn Host + '_>;
+
+    /// Returns the URL at which this computer reaches the Kubernetes API of a server.
+    async fn api_url(&self, server: &Machine) -> Result<String, Failure>;
+
+    /// What a user must know of clusters of this provider, if anything.
+    fn caution(&self) -> Option<String>;
+}

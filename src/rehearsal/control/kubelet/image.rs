@@ -1,0 +1,157 @@
+//! Image references, and whether a node could get an image.
+
+use sha2::{Digest, Sha256};
+
+use super::super::world::State;
+
+/// Whether a node has an image, or what comes of pulling it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Availability {
+    Present,
+    Pullable,
+    /// The reference cannot be read.
+    Invalid,
+    /// The node does not have it and the pull policy is `Never`.
+    NeverPulled,
+    /// The runtime's words.
+    Fails(String),
+}
+
+/// Returns the full reference (`web` is `docker.io/library/web:latest`), or `None` for a malformed one.
+pub fn canonical(reference: &str) -> Option<String> {
+    let (named, digest) = reference.split_once('@').map_or((reference, None), |(named, digest)| (named, Some(digest)));
+    let slash = named.rfind('/').map_or(0, |at| at + 1);
+    let (repository, tag) = match named[slash..].find(':') {
+        Some(at) => (&named[..slash + at], Some(&named[slash + at + 1..])),
+        None => (named, None),
+    };
+    let (domain, path) = match repository.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest.to_owned()),
+        Some(_) => ("docker.io", repository.to_owned()),
+        None => ("docker.io", format!("library/{repository}")),
+    };
+    let valid = path.split('/').all(valid_component) && tag.is_none_or(valid_tag) && digest.is_none_or(valid_digest);
+    let suffix = match (tag, digest) {
+        (_, Some(digest)) => format!("@{digest}"),
+        (tag, None) => format!(":{}", tag.unwrap_or("latest")),
+    };
+    valid.then(|| format!("{domain}/{path}{suffix}"))
+}
+
+fn valid_component(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.starts_with(plain) && text.ends_with(plain) && text.chars().all(|c| plain(c) || matches!(c, '.' | '_' | '-'))
+}
+
+fn valid_tag(tag: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    tag.len() <= 128 && tag.chars().all(inner) && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn valid_digest(digest: &str) -> bool {
+    let hex = digest.strip_prefix("sha256:");
+    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Returns the repository of a full reference: without tag and digest.
+fn repository(canonical: &str) -> &str {
+    let named = canonical.split('@').next().unwrap_or(canonical);
+    let slash = named.rfind('/').map_or(0, |at| at + 1);
+    named[slash..].find(':').map_or(named, |at| &named[..slash + at])
+}
+
+/// Returns the names a person may mean an image by: the full repository, the one written, the last part.
+pub fn repository_names(reference: &str) -> Vec<String> {
+    let full = canonical(reference).unwrap_or_else(|| reference.to_owned());
+    let full = repository(&full);
+    let written = repository(reference);
+    let last = full.rsplit('/').next().unwrap_or(full);
+    vec![full.to_owned(), written.to_owned(), last.to_owned(), reference.to_owned()]
+}
+
+/// Returns what the runtime calls the image that a reference leads to.
+pub fn id(canonical: &str) -> String {
+    format!("{}@sha256:{}", repository(canonical), digest(canonical))
+}
+
+/// Returns 64 hexadecimal digits that stand for the text.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Decides what happens when a container on `node` wants an image. `pulled` tells of images that were pulled before;
+/// `fault` says that a failure was ordered.
+pub fn availability(
+    world: &State,
+    node: &str,
+    reference: &str,
+    policy: &str,
+    pulled: impl Fn(&str) -> bool,
+    fault: bool,
+) -> Availability {
+    let Some(full) = canonical(reference) else { return Availability::Invalid };
+    let delivered = |node: &super::super::world::Node| node.images.iter().any(|image| same(image, &full));
+    let here = world.nodes.get(node).is_some_and(delivered);
+    let present = here || pulled(&full);
+    if policy == "Never" && !present {
+        return Availability::NeverPulled;
+    }
+    if fault {
+        return Availability::Fails(not_found(&full));
+    }
+    if present && policy != "Always" {
+        return Availability::Present;
+    }
+    let built = world.nodes.values().flat_map(|node| &node.images).filter_map(|image| canonical(image));
+    if built.into_iter().any(|image| repository(&image) == repository(&full)) {
+        return Availability::Fails(denied(&full));
+    }
+    Availability::Pullable
+}
+
+fn same(delivered: &str, full: &str) -> bool {
+    delivered == full || canonical(delivered).is_some_and(|delivered| delivered == full)
+}
+
+fn not_found(full: &str) -> String {
+    format!("rpc error: code = NotFound desc = {}: {full}: not found", unpack(full))
+}
+
+/// An image that was built here and not pushed: the registry knows nothing of it.
+fn denied(full: &str) -> String {
+    if !full.starts_with("docker.io/") {
+        return not_found(full);
+    }
+    format!(
+        "{}: pull access denied, repository does not exist or may require authorization: \
+         server message: insufficient_scope: authorization failed",
+        unpack(full)
+    )
+}
+
+fn unpack(full: &str) -> String {
+    format!("failed to pull and unpack image \"{full}\": failed to resolve reference \"{full}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_references_are_completed_as_the_runtime_does() {
+        let case = |reference, full: &str| assert_eq!(canonical(reference).as_deref(), Some(full));
+        case("postgres:15-alpine", "docker.io/library/postgres:15-alpine");
+        case("you/web", "docker.io/you/web:latest");
+        case("localhost:5000/web:1", "localhost:5000/web:1");
+        case("ghcr.io/a/b/c:v1", "ghcr.io/a/b/c:v1");
+        for malformed in ["", "Web", "web:", "web:a b", "web::1", "a//b", "web@sha256:12"] {
+            assert_eq!(canonical(malformed), None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn people_may_name_an_image_in_several_ways() {
+        let names = repository_names("you/web:1");
+        assert!(["web", "you/web", "docker.io/you/web"].iter().all(|name| names.contains(&(*name).to_owned())));
+    }
+}

@@ -1,0 +1,169 @@
+//! A cluster in a few lines, for the tests of this folder.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    path::PathBuf,
+    rc::Rc,
+};
+
+use async_trait::async_trait;
+use futures::stream::LocalBoxStream;
+use serde_json::{Value, json};
+
+use crate::{
+    effects::kube::{Kube, KubeError, LogQuery, ObjectRef, ServedKind},
+    engine::{Canceller, Run, Scope, Step},
+    failure::Failure,
+    model::Done,
+    plan::{manifests::parse, stack::ParsedStack},
+};
+
+/// Objects by `Kind namespace/name`.
+#[derive(Default)]
+pub struct FakeKube {
+    objects: RefCell<BTreeMap<String, Value>>,
+    version: Cell<u64>,
+    pub applied: Cell<u64>,
+    /// The next apply without force of this object meets a conflict.
+    pub conflict: RefCell<Option<String>>,
+}
+
+impl FakeKube {
+    pub fn names(&self) -> Vec<String> {
+        self.objects.borrow().keys().cloned().collect()
+    }
+
+    pub fn object(&self, name: &str) -> Value {
+        self.objects.borrow()[name].clone()
+    }
+
+    /// Stores an object as the cluster itself would make it.
+    pub fn put(&self, mut object: Value) -> Value {
+        let key = ObjectRef::of(&object).to_string();
+        self.version.set(self.version.get() + 1);
+        object["metadata"]["resourceVersion"] = self.version.get().to_string().into();
+        object["metadata"]["uid"] = key.clone().into();
+        self.objects.borrow_mut().insert(key, object.clone());
+        object
+    }
+}
+
+/// A prepared stack `store` in namespace `shop`; documents without `apiVersion` get one.
+pub fn stack(text: &str) -> ParsedStack {
+    let versioned = |document: &str| match document {
+        _ if document.trim().is_empty() => String::new(),
+        _ if document.contains("apiVersion") => document.into(),
+        _ if document.contains("kind: Deployment") => format!("apiVersion: apps/v1\n{document}"),
+        _ => format!("apiVersion: v1\n{document}"),
+    };
+    let text = text.split("---\n").map(versioned).collect::<Vec<_>>().join("---\n");
+    let manifests = parse(&[(PathBuf::from("a.yaml"), text)], "shop").expect("valid manifests");
+    ParsedStack { name: "store".into(), namespace: "shop".into(), manifests, secrets: Vec::new() }
+        .prepared(&BTreeMap::new())
+}
+
+/// Runs `work` as the only step of a run nobody watches.
+pub async fn run<T>(work: impl AsyncFnOnce(&Scope<'_>) -> Result<Done<T>, Failure>) -> Result<Done<T>, Failure> {
+    let (_canceller, cancel) = Canceller::new();
+    let step = Step { id: "test", title: "Test" };
+    let run = Run::new(Vec::new(), cancel, None);
+    run.step(step, async |scope| work(scope).await.map(Done::Changed)).await
+}
+
+fn merged(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merged(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+fn selected(object: &Value, selector: &str) -> bool {
+    let Some((key, values)) = selector.split_once(" in (") else { return true };
+    let label = object["metadata"]["labels"][key].as_str().unwrap_or_default();
+    values.trim_end_matches(')').split(',').any(|value| value == label)
+}
+
+#[async_trait(?Send)]
+impl Kube for FakeKube {
+    async fn ready(&self) -> Result<(), KubeError> {
+        Ok(())
+    }
+
+    async fn kinds(&self) -> Result<Rc<[ServedKind]>, KubeError> {
+        let kind = |api_version: &str, kind: &str| ServedKind {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            plural: kind.to_lowercase(),
+            namespaced: kind != "Namespace",
+            verbs: vec!["list".into(), "delete".into()],
+        };
+        let core = ["Namespace", "ConfigMap", "Secret", "Pod", "Event", "PersistentVolumeClaim"];
+        let apps = ["Deployment", "ReplicaSet", "StatefulSet"];
+        Ok(core.map(|name| kind("v1", name)).into_iter().chain(apps.map(|name| kind("apps/v1", name))).collect())
+    }
+
+    fn forget_kinds(&self) {}
+
+    async fn get(&self, object: &ObjectRef) -> Result<Value, KubeError> {
+        let found = self.objects.borrow().get(&object.to_string()).cloned();
+        found.ok_or_else(|| KubeError::NotFound(format!("{object} not found")))
+    }
+
+    async fn list(
+        &self,
+        _api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<Value>, KubeError> {
+        let inside = |object: &Value| namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace);
+        let objects = self.objects.borrow();
+        let found = objects.values().filter(|object| object["kind"] == kind && inside(object));
+        Ok(found.filter(|object| selected(object, selector)).cloned().collect())
+    }
+
+    async fn create(&self, object: &Value) -> Result<Value, KubeError> {
+        Ok(self.put(object.clone()))
+    }
+
+    async fn apply(&self, object: &Value, force: bool) -> Result<Value, KubeError> {
+        let reference = ObjectRef::of(object);
+        if !force && self.conflict.borrow_mut().take_if(|name| *name == reference.to_string()).is_some() {
+            return Err(KubeError::Conflict("conflict with \"kubectl\": .spec.replicas".into()));
+        }
+        self.applied.set(self.applied.get() + 1);
+        let mut live = self.get(&reference).await.unwrap_or(json!({}));
+        let before = live.clone();
+        merged(&mut live, object);
+        Ok(if live == before { live } else { self.put(live) })
+    }
+
+    async fn merge(&self, object: &ObjectRef, patch: &Value) -> Result<Value, KubeError> {
+        let mut live = self.get(object).await?;
+        merged(&mut live, patch);
+        Ok(self.put(live))
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<(), KubeError> {
+        let gone = self.objects.borrow_mut().remove(&object.to_string());
+        gone.map(drop).ok_or_else(|| KubeError::NotFound(format!("{object} not found")))
+    }
+
+    async fn logs(&self, _namespace: &str, pod: &str, _query: &LogQuery) -> Result<String, KubeError> {
+        Ok(format!("last words of {pod}\n"))
+    }
+
+    async fn follow_logs(
+        &self,
+        _namespace: &str,
+        _pod: &str,
+        _query: &LogQuery,
+    ) -> Result<LocalBoxStream<'static, Result<String, KubeError>>, KubeError> {
+        Ok(Box::pin(futures::stream::empty()))
+    }
+}

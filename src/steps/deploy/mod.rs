@@ -1,0 +1,68 @@
+//! Stacks on their way to a cluster, and back.
+
+mod record;
+mod request;
+mod suspects;
+mod world;
+
+pub mod apply_manifests;
+pub mod create_namespaces;
+pub mod generate_secrets;
+pub mod prune_manifests;
+pub mod remove_stacks;
+pub mod wait_for_rollout;
+
+#[cfg(test)]
+mod fake_kube;
+
+pub use remove_stacks::Data;
+
+use crate::{
+    effects::kube::Kube,
+    engine::Run,
+    failure::Failure,
+    plan::{diagnosis::Advice, manifests::prepare::STACK_LABEL, stack::ParsedStack},
+};
+
+/// How many requests are under way at the same time.
+const PARALLEL: usize = 32;
+
+/// Has these prepared stacks on the cluster, without what they no longer declare, and waits until they are ready.
+///
+/// # Errors
+/// What the cluster refused, or what does not become ready, with its cause.
+pub async fn deploy(run: &Run, kube: &dyn Kube, stacks: &[ParsedStack], advice: Advice<'_>) -> Result<(), Failure> {
+    run.step(create_namespaces::STEP, async |scope| create_namespaces::create_namespaces(kube, stacks, scope).await)
+        .await?;
+    run.step(generate_secrets::STEP, async |scope| generate_secrets::generate_secrets(kube, stacks, scope).await)
+        .await?;
+    let applied = run
+        .step(apply_manifests::STEP, async |scope| apply_manifests::apply_manifests(kube, stacks, scope).await)
+        .await?;
+    run.step(prune_manifests::STEP, async |scope| {
+        prune_manifests::prune_manifests(kube, stacks, &applied, scope).await
+    })
+    .await?;
+    let patience = wait_for_rollout::PATIENCE;
+    run.step(wait_for_rollout::STEP, async |scope| {
+        wait_for_rollout::wait_for_rollout(kube, stacks, patience, advice, scope).await
+    })
+    .await
+}
+
+/// Removes these stacks from the cluster and waits until they are gone.
+///
+/// # Errors
+/// When the cluster refuses, or when something stays.
+pub async fn undeploy(run: &Run, kube: &dyn Kube, stacks: &[&str], data: Data) -> Result<(), Failure> {
+    run.step(remove_stacks::STEP, async |scope| remove_stacks::remove_stacks(kube, stacks, data, scope).await).await
+}
+
+/// Returns the label selector for the objects of these stacks.
+fn selector<'a>(stacks: impl IntoIterator<Item = &'a str>) -> String {
+    format!("{STACK_LABEL} in ({})", stacks.into_iter().collect::<Vec<_>>().join(","))
+}
+
+fn selector_of(stacks: &[ParsedStack]) -> String {
+    selector(stacks.iter().map(|stack| stack.name.as_str()))
+}

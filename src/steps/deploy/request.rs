@@ -1,0 +1,119 @@
+//! One object to the cluster, with the patience that a busy or young cluster needs.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures::{StreamExt, stream};
+use serde_json::Value;
+
+use super::PARALLEL;
+use crate::{
+    effects::kube::{Kube, KubeError, ObjectRef},
+    engine::Scope,
+    failure::{Failure, OBJECT_REFUSED},
+    plan::manifests::{Manifest, prepare::is_up_to_date},
+};
+
+/// Waits between attempts at a request that may yet succeed; about half a minute in all.
+const DELAYS_MS: [u64; 10] = [50, 100, 200, 500, 1000, 2000, 4000, 8000, 8000, 8000];
+
+/// Sends a prepared manifest unless `live` already is what it asks for; returns whether anything changed. Fields that
+/// someone else has set are taken over, and said.
+pub async fn send(
+    kube: &dyn Kube,
+    manifest: &Manifest,
+    live: Option<&Value>,
+    scope: &Scope<'_>,
+) -> Result<bool, Failure> {
+    if live.is_some_and(|live| is_up_to_date(live, &manifest.object)) {
+        return Ok(false);
+    }
+    let object = ObjectRef::of(&manifest.object);
+    let answer = match retried(scope, &object, async || kube.apply(&manifest.object, false).await).await {
+        Err(KubeError::Conflict(words)) => {
+            scope.warn(format!(
+                "{object}: taken over from others: {}",
+                words.split_whitespace().collect::<Vec<_>>().join(" ")
+            ));
+            retried(scope, &object, async || kube.apply(&manifest.object, true).await).await
+        }
+        answer => answer,
+    };
+    let answer = answer.map_err(|error| refused(manifest, &object, error))?;
+    let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+    Ok(live.is_none_or(|live| version(live) != version(&answer)))
+}
+
+/// Repeats a request while its failure is one that passes: no answer, an overloaded or starting server, a namespace
+/// on its way out, an account on its way in.
+pub async fn retried<T>(
+    scope: &Scope<'_>,
+    object: &ObjectRef,
+    attempt: impl AsyncFn() -> Result<T, KubeError>,
+) -> Result<T, KubeError> {
+    for delay in DELAYS_MS {
+        match attempt().await {
+            Err(error) if passes(&error) && scope.go_on().is_ok() => {
+                scope.waiting(format!("{object}: {error}"));
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+            }
+            answer => return answer,
+        }
+    }
+    attempt().await
+}
+
+fn passes(error: &KubeError) -> bool {
+    match error {
+        KubeError::Unreachable(_) | KubeError::Refused(429 | 500 | 502 | 503 | 504, _) => true,
+        KubeError::Refused(403, words) | KubeError::Conflict(words) => {
+            words.contains("is being terminated")
+                || words.contains("object is being deleted")
+                || words.contains("error looking up service account")
+        }
+        _ => false,
+    }
+}
+
+fn refused(manifest: &Manifest, object: &ObjectRef, error: KubeError) -> Failure {
+    if let KubeError::Unreachable(_) = error {
+        return error.into_failure(format!("{object} could not be sent"));
+    }
+    let place = format!("{}:{}", manifest.file.display(), manifest.line);
+    let words = error.to_string();
+    let immutable = words.contains("immutable") || words.contains("updates to statefulset spec");
+    let hint = match immutable {
+        true => format!("delete {object} (what it may not change needs a new one), then run the command again"),
+        false => format!("correct {place}, then run the command again"),
+    };
+    Failure::new(&OBJECT_REFUSED, format!("the cluster refused {object}"))
+        .because(words)
+        .because(format!("it is declared at {place}"))
+        .hint(hint)
+}
+
+/// The failure of a request about a stack's record.
+pub fn refused_record(object: &ObjectRef, error: KubeError) -> Failure {
+    error.into_failure(format!("the record of the stack, {object}, cannot be used"))
+}
+
+/// Lists the objects of these kinds that match a selector, all kinds at the same time. Kinds that the cluster does
+/// not serve have none.
+pub async fn list_all(
+    kube: &dyn Kube,
+    kinds: impl IntoIterator<Item = (String, String)>,
+    selector: &str,
+) -> Result<HashMap<ObjectRef, Value>, Failure> {
+    let lists = stream::iter(kinds)
+        .map(async |(api_version, kind)| match kube.list(&api_version, &kind, None, selector).await {
+            Err(KubeError::NoSuchKind(_) | KubeError::NotFound(_) | KubeError::Refused(405, _)) => Ok(Vec::new()),
+            list => list.map_err(|error| error.into_failure(format!("cannot list objects of kind {kind}"))),
+        })
+        .buffer_unordered(PARALLEL)
+        .collect::<Vec<_>>()
+        .await;
+    let mut objects = HashMap::new();
+    for list in lists {
+        objects.extend(list?.into_iter().map(|object| (ObjectRef::of(&object), object)));
+    }
+    Ok(objects)
+}
