@@ -230,6 +230,82 @@ fn server_side_apply() {
     let first = r.json("get deployment web");
     assert_eq!(r.kubectl("apply --server-side -f web.yaml").ok(), "deployment.apps/web serverside-applied\n");
     assert_eq!(r.json("get deployment web")["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+    r.deployment("web.yaml", "nginx:2");
+    let conflict = r.kubectl("apply --server-side --field-manager=other -f web.yaml").err();
+    contains(
+        &conflict,
+        "Apply failed with 1 conflict: conflict with \"kubectl\": .spec.template.spec.containers[name=\"web\"].image",
+    );
+    contains(&r.kubectl("diff --server-side --field-manager=kubectl -f web.yaml").stdout, "+      - image: nginx:2");
+    r.kubectl("apply --server-side --field-manager=other --force-conflicts -f web.yaml").ok();
+    let managers =
+        r.kubectl("get deployment web --show-managed-fields -o jsonpath='{.metadata.managedFields[*].manager}'").ok();
+    assert_eq!(managers, "kubectl other");
+    let image = r.json("get deployment web")["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    assert_eq!(image, "nginx:2");
+}
+
+#[test]
+fn from_client_side_to_server_side_apply() {
+    let r = rehearsal();
+    r.deployment("web.yaml", "nginx:1");
+    r.kubectl("apply -f web.yaml").ok();
+    r.deployment("web.yaml", "nginx:2");
+    assert_eq!(r.kubectl("apply --server-side -f web.yaml").ok(), "deployment.apps/web serverside-applied\n");
+    let managers =
+        r.kubectl("get deployment web --show-managed-fields -o jsonpath='{.metadata.managedFields[*].manager}'").ok();
+    assert!(!managers.contains("kubectl-client-side-apply"), "{managers}");
+}
+
+#[test]
+fn tables_are_those_of_the_real_server() {
+    let r = rehearsal();
+    r.deployment("web.yaml", "nginx:1");
+    r.kubectl("apply -f web.yaml").ok();
+    let squeezed =
+        |line: &str| r.kubectl(line).ok().lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(squeezed("get deployments"), "NAME READY UP-TO-DATE AVAILABLE AGE");
+    assert_eq!(
+        squeezed("get deployments -o wide -A"),
+        "NAMESPACE NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS IMAGES SELECTOR"
+    );
+    contains(&r.kubectl("get deployment web").ok(), "0/2");
+    assert_eq!(squeezed("get namespaces"), "NAME STATUS AGE");
+}
+
+#[test]
+fn nodes_are_cordoned_tainted_and_drained() {
+    let r = rehearsal();
+    r.file("node.yaml", "{apiVersion: v1, kind: Node, metadata: {name: node-1}}");
+    r.kubectl("create -f node.yaml").ok();
+    r.file(
+        "pod.yaml",
+        &POD.replace("NAME", "one").replace("spec: {", "spec: {nodeName: node-1, terminationGracePeriodSeconds: 0, "),
+    );
+    r.kubectl("create -f pod.yaml").ok();
+    r.kubectl("taint node node-1 a=b:NoSchedule").ok();
+    contains(&r.kubectl("describe node node-1").ok(), "a=b:NoSchedule");
+    contains(&r.kubectl("drain node-1 --force --timeout=20s").ok(), "node/node-1 drained");
+    assert_eq!(r.json("get node node-1")["spec"]["unschedulable"], true);
+    contains(&r.kubectl("uncordon node-1").ok(), "uncordoned");
+}
+
+#[test]
+fn rollouts_restart_pause_and_resume() {
+    let r = rehearsal();
+    r.deployment("web.yaml", "nginx:1");
+    r.kubectl("apply -f web.yaml").ok();
+    r.kubectl("rollout restart deployment/web").ok();
+    let annotations = &r.json("get deployment web")["spec"]["template"]["metadata"]["annotations"];
+    assert!(annotations["kubectl.kubernetes.io/restartedAt"].is_string());
+    contains(&r.kubectl("rollout pause deployment/web").ok(), "paused");
+    contains(&r.kubectl("rollout resume deployment/web").ok(), "resumed");
+    let done = r#"{"status":{"observedGeneration":9,"replicas":2,"updatedReplicas":2,"availableReplicas":2,"readyReplicas":2}}"#;
+    r.kubectl(&format!("patch deployment web --subresource=status --type=merge -p '{done}'")).ok();
+    contains(&r.kubectl("rollout status deployment/web --timeout=10s").ok(), "successfully rolled out");
+    r.kubectl("set env deployment/web A=B").ok();
+    r.kubectl("set resources deployment/web --limits=cpu=1").ok();
+    contains(&r.kubectl("describe deployment web").ok(), "nginx:1");
 }
 
 #[test]

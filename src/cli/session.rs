@@ -13,7 +13,7 @@ use crate::{
         state_directory::{Lock, State, StateDirectory},
     },
     engine::{Ending, EventKind, Run},
-    failure::{CONFIG_INVALID, CONFIG_NOT_FOUND, Failure, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
+    failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
     flows::{Context, View},
     model::ProviderKind,
     plan::{
@@ -51,7 +51,7 @@ impl Session {
         let shown = shown(&path);
         let parse = |provider| {
             let overrides = Overrides { cluster_name: global.cluster.clone(), provider };
-            config::parse(&shown, &text, &overrides).map_err(|problems| invalid(&shown, &problems))
+            config::parse(&shown, &text, &overrides).map_err(Failure::from)
         };
         let mut config = parse(provider)?;
         let directory = StateDirectory::new(&base, &config.cluster.name);
@@ -156,7 +156,8 @@ impl Session {
             provider: self.cluster.provider.name().into(),
             version: env!("CARGO_PKG_VERSION").into(),
         });
-        let context = Context { run: &run, view: self.view(stacks), state, program: &self.program };
+        let kubectl = format!("kubectl --kubeconfig {}", shown(&self.directory.kubeconfig()));
+        let context = Context { run: &run, view: self.view(stacks), state, program: &self.program, kubectl: &kubectl };
         let mut message = String::new();
         let result = flow(&context).await.inspect(|ending| message.clone_from(&ending.message));
         let code = run.finish(result);
@@ -185,14 +186,6 @@ fn find(config: &Path) -> Result<PathBuf, Failure> {
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()
-}
-
-fn invalid(file: &str, problems: &config::Problems) -> Failure {
-    let count = match problems.problems.len() {
-        1 => "a problem".to_owned(),
-        count => format!("{count} problems"),
-    };
-    Failure::new(&CONFIG_INVALID, format!("{file} has {count}")).output(problems.to_string())
 }
 
 fn provider_called(name: &str) -> Option<ProviderKind> {

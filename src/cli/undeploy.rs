@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::{global::Global, session::Session};
-use crate::{failure::Failure, flows};
+use crate::{failure::Failure, flows, steps::deploy::Data};
 
 /// Remove the stacks' objects from the cluster; their volumes stay
 #[derive(Debug, Parser)]
@@ -20,6 +20,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     let stacks = session.stacks()?;
     let chosen = flows::deploy::chosen(&stacks, &args.stacks)?;
     let (_lock, state) = session.lock("undeploy")?;
-    let undeploy = async |context: &flows::Context<'_>| flows::undeploy::undeploy(context, &chosen, args.volumes).await;
+    let data = if args.volumes { Data::Delete } else { Data::Keep };
+    let undeploy = async |context: &flows::Context<'_>| flows::undeploy::undeploy(context, &chosen, data).await;
     session.run(global, "undeploy", &stacks, &state, undeploy).await
 }

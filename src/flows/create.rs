@@ -28,10 +28,7 @@ pub async fn create(context: &Context<'_>) -> Result<Ending, Failure> {
     Ok(Ending {
         message: "cluster created".into(),
         notes: view.provider.caution().into_iter().chain(urls).collect(),
-        next: vec![
-            format!("{} status", context.program),
-            format!("kubectl --kubeconfig {} get pods -A", view.directory.kubeconfig().display()),
-        ],
+        next: vec![format!("{} status", context.program), format!("{} get pods -A", context.kubectl)],
         exit_code: 0,
     })
 }

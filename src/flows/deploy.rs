@@ -7,7 +7,7 @@ use crate::{
     failure::{Failure, NO_SUCH_STACK},
     model::Machine,
     plan::{diagnosis::Advice, images::references, manifests::images, stack::ParsedStack, urls::urls},
-    steps::{self, deliver_images::deliver_images, list_machines::list_machines},
+    steps::{deliver_images::deliver_images, deploy, list_machines::list_machines},
 };
 
 /// Has these stacks on a cluster that runs, and waits until they are ready.
@@ -44,18 +44,10 @@ pub async fn deploy_stacks(
     if !to_deliver.is_empty() {
         deliver_images(context.run, context.view.provider, machines, &to_deliver).await?;
     }
-    let kubectl = kubectl(context);
-    let advice = Advice { kubectl: &kubectl, references: &built };
-    steps::deploy::deploy(context.run, kube.as_ref(), &stacks, advice).await?;
+    let advice = Advice { kubectl: context.kubectl, references: &built };
+    deploy::deploy(context.run, kube.as_ref(), &stacks, advice).await?;
     let objects = stacks.iter().flat_map(|stack| &stack.manifests).map(|manifest| &manifest.object);
     Ok(urls(objects, machines))
-}
-
-/// Returns the command that reaches the cluster from the current folder.
-fn kubectl(context: &Context<'_>) -> String {
-    let kubeconfig = context.view.directory.kubeconfig();
-    let here = std::env::current_dir().unwrap_or_default();
-    format!("kubectl --kubeconfig {}", kubeconfig.strip_prefix(here).unwrap_or(&kubeconfig).display())
 }
 
 /// Returns the stacks of these names, or all when none is named.

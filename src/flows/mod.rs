@@ -40,6 +40,8 @@ pub struct Context<'a> {
     pub state: &'a State,
     /// How the user calls the program.
     pub program: &'a str,
+    /// How the user's kubectl reaches the cluster.
+    pub kubectl: &'a str,
 }
 
 impl View<'_> {

@@ -37,6 +37,11 @@ impl Resource {
         if self.group.is_empty() { self.version.into() } else { format!("{}/{}", self.group, self.version) }
     }
 
+    /// Returns whether the server counts changes of the object's spec in `metadata.generation`.
+    pub fn counts_generations(&self) -> bool {
+        matches!(self.group, "apps" | "batch" | "networking.k8s.io" | "policy") && self.kind != "IngressClass"
+    }
+
     /// Returns `pods` or `deployments.apps`, as the API server's messages write it.
     pub fn qualified(&self) -> String {
         if self.group.is_empty() { self.plural.into() } else { format!("{}.{}", self.plural, self.group) }

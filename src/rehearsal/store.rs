@@ -113,9 +113,11 @@ pub struct Store {
 }
 
 type Table = BTreeMap<(String, String), Arc<Object>>;
+/// By group and plural name.
+type Tables = HashMap<(&'static str, &'static str), Table>;
 
 struct Inner {
-    tables: HashMap<(&'static str, &'static str), Table>,
+    tables: Tables,
     version: u64,
     history: VecDeque<Change>,
     /// Changes up to this version are no longer in the history.
@@ -182,7 +184,7 @@ impl Store {
         let metadata = value["metadata"].as_object_mut().expect("an object has metadata");
         metadata.entry("uid").or_insert_with(|| json!(uuid::Uuid::new_v4().to_string()));
         metadata.insert("creationTimestamp".into(), json!(now.to_string()));
-        if value.get("spec").is_some() {
+        if resource.counts_generations() && value.get("spec").is_some() {
             value["metadata"]["generation"] = json!(1);
         }
         Ok(self.commit(&mut inner, resource, value, ChangeKind::Added, None))
@@ -376,7 +378,7 @@ struct Header {
 }
 
 impl Log {
-    fn read(path: &Path) -> io::Result<(HashMap<(&'static str, &'static str), Table>, u64)> {
+    fn read(path: &Path) -> io::Result<(Tables, u64)> {
         let mut tables: HashMap<_, Table> = HashMap::new();
         let mut version = 1;
         let file = match File::open(path) {
@@ -397,7 +399,7 @@ impl Log {
         Ok((tables, version))
     }
 
-    fn rewrite(path: &Path, tables: &HashMap<(&'static str, &'static str), Table>, version: u64) -> io::Result<Self> {
+    fn rewrite(path: &Path, tables: &Tables, version: u64) -> io::Result<Self> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
         let mut live = 0;
@@ -437,7 +439,7 @@ fn encode(object: &Object, kind: ChangeKind) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn replay(tables: &mut HashMap<(&'static str, &'static str), Table>, line: &Line) -> io::Result<u64> {
+fn replay(tables: &mut Tables, line: &Line) -> io::Result<u64> {
     #[derive(Deserialize)]
     struct Metadata {
         metadata: Value,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::rehearsal::{
     object::{
-        apply, defaults,
+        apply, decode, defaults,
         status::{Cause, Status},
         validate,
     },
@@ -67,6 +67,7 @@ fn create_named(
     strategy::before_create(&write.api.store, resource, &mut value);
     defaults::apply(resource, &mut value);
     let warnings = validate::validate(resource, &value, write.strictness)?;
+    decode::normalize(&(resource.inspect)(&value), &mut value);
     let mut allocation = write.api.services.lock(&write.api.store, resource);
     allocation.allocate(&mut value, None)?;
     if let Ownership::Update = ownership {

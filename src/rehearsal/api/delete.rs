@@ -159,13 +159,7 @@ fn marked(resource: &Resource, mut value: Value, options: &DeleteOptions) -> Val
     mark_finalizers(&mut value, options.propagation);
     let metadata = &mut value["metadata"];
     let pending = metadata["deletionGracePeriodSeconds"].as_i64();
-    if metadata["deletionTimestamp"].is_null() {
-        if let Some(generation) = metadata["generation"].as_i64() {
-            metadata["generation"] = json!(generation + 1);
-        }
-        metadata["deletionTimestamp"] = json!(at(grace).to_string());
-        metadata["deletionGracePeriodSeconds"] = json!(grace);
-    } else if pending.is_some_and(|pending| grace < pending) {
+    if metadata["deletionTimestamp"].is_null() || pending.is_some_and(|pending| grace < pending) {
         metadata["deletionTimestamp"] = json!(at(grace).to_string());
         metadata["deletionGracePeriodSeconds"] = json!(grace);
     }

@@ -1,8 +1,9 @@
 //! From a request to its handler.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
@@ -28,7 +29,9 @@ use crate::rehearsal::object::status::Status;
 
 /// Answers one request.
 pub async fn answer(api: Arc<Api>, request: Request<Bytes>) -> Reply {
-    handle(api, request).await.unwrap_or_else(|status| refuse(&status))
+    // A bug that one request meets must not end the connection that others share.
+    let handled = AssertUnwindSafe(handle(api, request)).catch_unwind().await;
+    handled.unwrap_or_else(|_| Err(Status::internal("the request met a bug"))).unwrap_or_else(|status| refuse(&status))
 }
 
 async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status> {

@@ -139,7 +139,7 @@ impl Cut {
         let rendered = kept[skipped..].iter().map(|line| line.render(self.timestamps));
         let mut left = self.limit.unwrap_or(usize::MAX);
         let cut = rendered.map_while(|line| {
-            let end = line.floor_char_boundary(left);
+            let end = (0..=left.min(line.len())).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
             left -= end;
             (end > 0).then(|| line[..end].to_owned())
         });

@@ -17,7 +17,7 @@ pub(super) fn openapi(group_version: Option<&str>) -> Result<Reply, Status> {
     let Some(wanted) = group_version else {
         let paths: Map<String, Value> = RESOURCES
             .iter()
-            .map(|resource| root(resource))
+            .map(root)
             .map(|root| {
                 let url = format!("/openapi/v3/{root}?hash={HASH}");
                 (root, json!({"serverRelativeURL": url}))

@@ -121,7 +121,8 @@ impl Taken {
 
     fn allocate_ports(&self, service: &mut Value, place: &(String, String)) -> Result<(), Cause> {
         let exposed = matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer");
-        let Some(ports) = service["spec"]["ports"].as_array_mut().filter(|_| exposed) else { return Ok(()) };
+        let ports = service.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
+        let Some(ports) = ports.filter(|_| exposed) else { return Ok(()) };
         let mut taken: HashSet<(u64, String)> =
             self.others(place).flat_map(|held| held.ports.iter().cloned()).collect();
         for (n, port) in ports.iter().enumerate() {
@@ -175,7 +176,8 @@ fn keep(service: &mut Value, before: &Value) {
     }
     let empty = Vec::new();
     let old_ports = before["spec"]["ports"].as_array().unwrap_or(&empty);
-    for port in service["spec"]["ports"].as_array_mut().into_iter().flatten() {
+    let ports = service.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
+    for port in ports.into_iter().flatten() {
         let same = |other: &&Value| other["port"] == port["port"] && protocol(other) == protocol(port);
         let known = old_ports.iter().find(same).and_then(node_port);
         if new == "ClusterIP" || new == "ExternalName" {
@@ -250,7 +252,7 @@ mod tests {
             "spec": {"type": kind, "ports": [port]}})
     }
 
-    struct Cluster(Store, Allocator, tempfile::TempDir);
+    struct Cluster(Store, Allocator, #[expect(dead_code, reason = "keeps the folder")] tempfile::TempDir);
 
     fn cluster() -> Cluster {
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! What the server itself writes into objects of some kinds on their way in.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     update::Part,
@@ -16,6 +16,9 @@ const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 
 /// Prepares a new object, before defaults.
 pub(super) fn before_create(store: &Store, resource: &Resource, value: &mut Value) {
+    if !has_map(value, "/spec") {
+        return;
+    }
     if resource.status {
         value["status"] = json!({});
     }
@@ -36,6 +39,9 @@ pub(super) fn before_create(store: &Store, resource: &Resource, value: &mut Valu
 
 /// Prepares the next state of an object, before defaults.
 pub(super) fn before_update(resource: &Resource, part: Part, before: &Value, after: &mut Value) {
+    if !has_map(after, "/spec") {
+        return;
+    }
     match resource.kind {
         "Secret" => encode_string_data(after),
         "Namespace" if part != Part::Finalize => {
@@ -53,12 +59,17 @@ pub(super) fn is_gone(resource: &Resource, value: &Value) -> bool {
     metadata["deletionTimestamp"].is_string() && is_empty(&metadata["finalizers"]) && grace == 0 && !kept
 }
 
+/// Returns whether the value at a pointer is a map or absent. Anything else is left for validation to refuse.
+fn has_map(value: &Value, pointer: &str) -> bool {
+    value.pointer(pointer).is_none_or(|value| value.is_object() || value.is_null())
+}
+
 fn encode_string_data(value: &mut Value) {
     let Some(Value::Object(plain)) = value.as_object_mut().and_then(|secret| secret.remove("stringData")) else {
         return;
     };
-    if !value["data"].is_object() {
-        value["data"] = json!({});
+    if !has_map(value, "/data") {
+        return;
     }
     for (key, text) in plain {
         // What is no text stays as it is, for validation to refuse.
@@ -124,7 +135,9 @@ fn claim(store: &Store, value: &mut Value) {
 
 /// A job selects its pods by its own uid, unless it says how itself.
 fn job(value: &mut Value) {
-    if value["spec"]["manualSelector"] == true || !value["spec"]["template"].is_object() {
+    let template = &value["spec"]["template"];
+    let maps = has_map(template, "/metadata") && has_map(template, "/metadata/labels");
+    if value["spec"]["manualSelector"] == true || !template.is_object() || !maps {
         return;
     }
     let uid = value["metadata"]["uid"].clone();
@@ -133,9 +146,6 @@ fn job(value: &mut Value) {
         value["spec"]["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
     }
     let labels = &mut value["spec"]["template"]["metadata"]["labels"];
-    if !labels.is_object() {
-        *labels = Value::Object(Map::new());
-    }
     for (key, text) in [
         ("batch.kubernetes.io/controller-uid", &uid),
         ("batch.kubernetes.io/job-name", &name),
@@ -155,6 +165,27 @@ mod tests {
         let mut secret = json!({"data": {"a": "eA=="}, "stringData": {"b": "y", "a": "z"}});
         encode_string_data(&mut secret);
         assert_eq!(secret, json!({"data": {"a": "eg==", "b": "eQ=="}}));
+    }
+
+    #[test]
+    fn what_has_a_wrong_shape_is_left_for_validation() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("log")).unwrap();
+        for resource in crate::rehearsal::resource::RESOURCES {
+            for wrong in [
+                json!(1),
+                json!("x"),
+                json!([1]),
+                json!({"template": 1, "ports": 1, "tolerations": 1}),
+                json!({"template": {"metadata": 1}}),
+                json!({"template": {"metadata": {"labels": 1}}, "containers": 1}),
+            ] {
+                let mut value =
+                    json!({"metadata": {"name": "x"}, "spec": wrong, "data": wrong, "stringData": {"a": "b"}});
+                before_create(&store, resource, &mut value);
+                before_update(resource, Part::Main, &json!({"metadata": {}, "spec": {}}), &mut value);
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::rehearsal::{
     object::{
-        apply, defaults,
+        apply, decode, defaults,
         status::{Cause, Status},
         validate,
     },
@@ -34,7 +34,8 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn subresource(self) -> Option<&'static str> {
+    /// Returns the subresource that this part is written through.
+    pub fn subresource(self) -> Option<&'static str> {
         match self {
             Self::Main => None,
             Self::Status => Some("status"),
@@ -111,6 +112,9 @@ fn settle(write: &Write, part: Part, before: &Value, wish: Wish) -> Result<(Valu
         after["metadata"] = json!({});
     }
     write.check_place(&mut after)?;
+    if !after["spec"].is_null() && !after["spec"].is_object() {
+        return Err(Status::bad_request("spec: Invalid value: must be an object"));
+    }
     check_identity(resource, before, &after)?;
     if part != Part::Main {
         after = only_part(part, before, after);
@@ -122,6 +126,7 @@ fn settle(write: &Write, part: Part, before: &Value, wish: Wish) -> Result<(Valu
     strategy::before_update(resource, part, before, &mut after);
     defaults::apply(resource, &mut after);
     let warnings = validate::validate(resource, &after, write.strictness)?;
+    decode::normalize(&(resource.inspect)(&after), &mut after);
     if part == Part::Main {
         validate::update_allowed(resource, before, &after)?;
     }

@@ -119,13 +119,14 @@ impl Watch {
     fn changes(&mut self) -> Bytes {
         let mut chunk = BytesMut::new();
         match self.api.store.changes_since(self.encoder.target.resource, self.version) {
-            Ok((changes, version)) => {
+            // A version of the future comes from another life of this cluster.
+            Ok((changes, version)) if version >= self.version => {
                 for change in &changes {
                     self.change(&mut chunk, change);
                 }
-                self.version = self.version.max(version);
+                self.version = version;
             }
-            Err(_) => {
+            _ => {
                 let oldest = format!("too old resource version: {} ({})", self.version, self.api.store.version());
                 line(&mut chunk, "ERROR", Status::gone(oldest).to_value().to_string().as_bytes());
                 self.ended = true;

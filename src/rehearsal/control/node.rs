@@ -12,6 +12,7 @@ use super::{
 use crate::{model::Role, rehearsal::store::Object};
 
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 pub fn reconcile(cx: &mut Context, name: &str) {
@@ -162,6 +163,7 @@ fn run(cx: &mut Context, node: &Object, machine: &Node) {
         post(&mut value["status"], true);
         retain_taints(&mut value);
     }
+    cordon(&mut value);
     if cx.update(node, value) && due && !was_ready {
         let message = format!("Node {0} status is now: NodeReady", machine.name);
         cx.event(node, Event { host: &machine.name, ..Event::normal("kubelet", "NodeReady", message) });
@@ -174,6 +176,24 @@ fn run(cx: &mut Context, node: &Object, machine: &Node) {
     }
     if cx.get("Lease", "kube-node-lease", &machine.name).is_none() {
         lease(cx, node);
+    }
+}
+
+/// Keeps the taint that shows a cordoned node in step with `spec.unschedulable`.
+fn cordon(value: &mut Value) {
+    let cordoned = value["spec"]["unschedulable"] == true;
+    let mut taints = value["spec"]["taints"].as_array().cloned().unwrap_or_default();
+    let marked = taints.iter().any(|taint| taint["key"] == UNSCHEDULABLE);
+    if cordoned == marked {
+        return;
+    }
+    taints.retain(|taint| taint["key"] != UNSCHEDULABLE);
+    if cordoned {
+        taints.push(json!({"key": UNSCHEDULABLE, "effect": "NoSchedule", "timeAdded": condition::now()}));
+    }
+    match taints.is_empty() {
+        true => drop(value["spec"].as_object_mut().map(|spec| spec.remove("taints"))),
+        false => value["spec"]["taints"] = Value::Array(taints),
     }
 }
 

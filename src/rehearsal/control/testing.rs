@@ -122,11 +122,8 @@ impl Cluster {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !holds() {
             if Instant::now() > deadline {
-                for pod in self.list("Pod") {
-                    println!("{}: {}", pod["metadata"]["name"], pod["status"]);
-                }
-                self.events().iter().for_each(|event| println!("{event}"));
-                panic!("waited in vain for {what}");
+                let pods: Vec<_> = self.list("Pod").iter().map(|pod| pod["status"].to_string()).collect();
+                panic!("waited in vain for {what}\n{}\n{}", pods.join("\n"), self.events().join("\n"));
             }
             std::thread::sleep(Duration::from_millis(3));
         }

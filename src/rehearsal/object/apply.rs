@@ -11,6 +11,9 @@ use crate::rehearsal::resource::Resource;
 
 pub use super::managed::track;
 
+/// Where kubectl's client-side apply keeps what it was given.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Returns `current` with what `manager` applies: its fields are set, those it stopped applying are removed unless
 /// someone else has them. What changes nothing returns `current` as it is.
 ///
@@ -63,7 +66,8 @@ pub fn server_side_apply_to(
     let comparison =
         typed.compare(&manageable(resource, current, subresource), &manageable(resource, &merged, subresource));
     if !force {
-        refuse_conflicts(&managed, &manager, &comparison.changed)?;
+        let inherited = client_side_applied(resource, current, &manager);
+        refuse_conflicts(&managed, &manager, &comparison.changed.difference(&inherited))?;
     }
     managed.take(&manager, &comparison.changed);
     managed.forget(&comparison.removed.difference(&wanted));
@@ -147,6 +151,17 @@ fn writable(resource: &Resource, applied: &Value, subresource: &str) -> Value {
         }
     }
     part
+}
+
+/// Returns the fields that kubectl's server-side apply may take over from its client-side apply without a conflict:
+/// those that the last-applied annotation sets and that nobody changed since. Other managers inherit none.
+fn client_side_applied(resource: &'static Resource, current: &Value, manager: &Manager) -> FieldSet {
+    let annotation = current["metadata"]["annotations"][LAST_APPLIED].as_str().filter(|_| manager.name == "kubectl");
+    let last: Option<Value> = annotation.and_then(|text| serde_json::from_str(text).ok());
+    let Some(last) = last.and_then(|last| stored_form(resource, &last).ok()) else { return FieldSet::default() };
+    let (last, live) = (manageable(resource, &last, ""), manageable(resource, current, ""));
+    let typed = Typed { resource };
+    typed.fields(&last).difference(&typed.compare(&last, &live).changed)
 }
 
 fn refuse_conflicts(managed: &Managed, manager: &Manager, changed: &FieldSet) -> Result<(), Status> {

@@ -232,7 +232,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.value {
             Value::Null => visitor.visit_str(""),
-            Value::String(text) => visitor.visit_str(text),
+            Value::String(text) => visitor.visit_str(text).map_err(|_: Mismatch| not_base64(text)),
             _ => Err(self.mismatch("string")),
         }
     }
@@ -267,9 +267,6 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                     "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
                 ))
             }),
-            ("ByteString", Value::String(_)) => {
-                visitor.visit_newtype_struct(self).map_err(|_| Mismatch("illegal base64 data at input byte 0".into()))
-            }
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -328,6 +325,13 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     serde::forward_to_deserialize_any! {
         i8 i16 i128 u8 u16 u32 u64 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
     }
+}
+
+/// Of all types that are read from text without a name of their own, only bytes refuse some.
+fn not_base64(text: &str) -> Mismatch {
+    let strange = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
+    let place = text.as_bytes().iter().position(|byte| strange(byte)).unwrap_or(text.len().saturating_sub(1));
+    Mismatch(format!("illegal base64 data at input byte {place}"))
 }
 
 struct UnitVariant<'a>(&'a str);
@@ -482,7 +486,6 @@ impl<'de> Deserializer<'de> for TypeName {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, _: V) -> Result<V::Value, Mismatch> {
         Err(Mismatch(match name {
             "Quantity" => "resource.Quantity".into(),
-            "ByteString" => "[]uint8".into(),
             other => go_struct(other, self.version),
         }))
     }

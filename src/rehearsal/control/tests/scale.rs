@@ -10,6 +10,8 @@ use crate::{
 fn many_pods_on_many_nodes_become_ready() {
     let nodes = (0..20).map(|n| node(&format!("node-{n}"), if n == 0 { Role::Server } else { Role::Agent }));
     let cluster = Cluster::of(Faults::default(), nodes);
+    let open = |node: &serde_json::Value| node["spec"]["taints"].is_null();
+    cluster.until("ready nodes", || cluster.list("Node").iter().filter(|node| open(node)).count() == 20);
     for n in 0..10 {
         cluster.create("Deployment", &format!("web-{n}"), workload(&format!("web-{n}"), 50));
     }
