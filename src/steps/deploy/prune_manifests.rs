@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
@@ -45,6 +48,9 @@ pub async fn prune_manifests(
         scope.warn(format!("{object} is in no manifest any more; it was kept, because deleting it deletes data"));
     }
     delete_all(kube, &gone, scope).await?;
+    for object in &gone {
+        scope.say(format!("deleted {object}"));
+    }
     for (stack, recorded) in stacks.iter().zip(&applied.recorded) {
         let still_there = kept.iter().map(|object| (object.api_version.clone(), object.kind.clone()));
         let now: Kinds = kinds(stack.manifests.iter()).into_iter().chain(still_there).collect();
@@ -57,16 +63,16 @@ pub async fn prune_manifests(
 
 /// Deletes objects concurrently; those that are gone already are fine.
 pub(super) async fn delete_all(kube: &dyn Kube, objects: &[ObjectRef], scope: &Scope<'_>) -> Result<(), Failure> {
+    let deleted = Cell::new(0);
     let one = async |object: &ObjectRef| {
         scope.go_on()?;
         match retried(scope, object, async || kube.delete(object).await).await {
-            Ok(()) => {
-                scope.say(format!("deleted {object}"));
-                Ok(())
-            }
-            Err(KubeError::NotFound(_) | KubeError::Conflict(_)) => Ok(()),
-            Err(error) => Err(error.into_failure(format!("{object} could not be deleted"))),
+            Ok(()) | Err(KubeError::NotFound(_) | KubeError::Conflict(_)) => {}
+            Err(error) => return Err(error.into_failure(format!("{object} could not be deleted"))),
         }
+        deleted.set(deleted.get() + 1);
+        scope.progress(deleted.get(), objects.len() as u64);
+        Ok(())
     };
     let results: Vec<_> = stream::iter(objects.iter().map(one)).buffer_unordered(PARALLEL).collect().await;
     Failure::join(results.into_iter().filter_map(Result::err)).map_or(Ok(()), Err)
