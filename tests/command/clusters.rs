@@ -20,7 +20,7 @@ fn another_name_makes_another_cluster_beside() {
 fn agents_come_and_go_with_their_number() {
     let sandbox = Sandbox::shop();
     sandbox.run(&["create"]).ok();
-    sandbox.edit("orchestrator.toml", "name = \"shop\"", "name = \"shop\"\nagents = 3");
+    sandbox.edit("orchestrator.toml", "agents = 1", "agents = 3");
     sandbox.run(&["status"]).exits(1).says("machine shop-agent-3 does not exist");
     sandbox.run(&["plan"]).ok().says("shop-agent-2").says("shop-agent-3");
     sandbox.run(&["create"]).ok();
@@ -39,7 +39,7 @@ fn agents_come_and_go_with_their_number() {
 #[test]
 fn three_servers_work() {
     let sandbox = Sandbox::shop();
-    sandbox.edit("orchestrator.toml", "name = \"shop\"", "name = \"shop\"\nservers = 3\nagents = 2");
+    sandbox.edit("orchestrator.toml", "agents = 1", "servers = 3\nagents = 2");
     sandbox.run(&["create"]).ok();
     sandbox.run(&["status"]).ok();
     let nodes = sandbox.kubectl("get nodes --no-headers");

@@ -44,7 +44,8 @@ pub async fn prune_manifests(
     let live = list_all(kube, candidates, &selector_of(stacks)).await?;
     let (kept, gone): (Vec<_>, Vec<_>) =
         unwanted(&live, &applied.objects).into_iter().partition(|object| KEPT.contains(&object.kind.as_str()));
-    for object in &kept {
+    let is_home = |object: &ObjectRef| object.kind == "Namespace" && stacks.iter().any(|s| s.namespace == object.name);
+    for object in kept.iter().filter(|object| !is_home(object)) {
         scope.warn(format!("{object} is in no manifest any more; it was kept, because deleting it deletes data"));
     }
     delete_all(kube, &gone, scope).await?;
