@@ -31,7 +31,10 @@ fn case(case: &Case) {
     let configured = sandbox.read("orchestrator.toml");
     sandbox.write("orchestrator.toml", &format!("{configured}\n[rehearsal.faults]\n{}\n", case.fault));
     let failed = fails(&sandbox, case);
-    sandbox.run_line(failed.next()).ok();
+    match failed.next().split_once(", then ") {
+        Some((_, again)) => sandbox.run_line(again).exits(case.exit_code),
+        None => sandbox.run_line(failed.next()).ok(),
+    };
     assert_eq!(sandbox.rehearsals().len(), 1, "the cluster stays");
     sandbox.run(&["status"]).exits(1);
 
