@@ -199,7 +199,10 @@ impl Sandbox {
             (r" *\d+ %", " [share]"),
             (r"process \d+", "process [pid]"),
             (r"\d{8}T\d{6}\.\d{3}Z", "[when]"),
+            // What comes in another order when the machine is busy.
             (r"(?m)^.*waiting: .*\n", ""),
+            (r"(?m)^ ok Write kubeconfig.*\n", ""),
+            (r"Wait for nodes: \w+", "Wait for nodes: [outcome]"),
         ] {
             settings.add_filter(pattern, replacement);
         }
