@@ -69,7 +69,7 @@ fn register(cx: &mut Context, machine: &Node) {
 fn free_cidr(cx: &Context) -> String {
     let used: Vec<_> = cx.list("Node", None).iter().map(|node| node.value()["spec"]["podCIDR"].take()).collect();
     let cidr = |n: usize| format!("10.{}.{}.0/24", 42 + n / 256, n % 256);
-    (0..).map(cidr).find(|cidr| !used.iter().any(|one| one == cidr)).unwrap_or_default()
+    (0..214 * 256).map(cidr).find(|cidr| !used.iter().any(|one| one == cidr)).unwrap_or_default()
 }
 
 fn labels(machine: &Node) -> Value {

@@ -120,7 +120,9 @@ fn claims(cx: &mut Context) {
 fn unblock(cx: &mut Context, namespace: &str) {
     let blocked = cx.index.pods_in(namespace).filter(|pod| pod.blocked);
     let work: Vec<_> = blocked.map(|pod| Work::new(Controller::Kubelet, namespace, pod.name())).collect();
-    work.into_iter().for_each(|work| cx.queue.add(work));
+    for work in work {
+        cx.queue.add(work);
+    }
 }
 
 /// Queues everything that depends on the world: every node, every pod that may now heal or fail.
@@ -133,5 +135,7 @@ pub fn world_changed(cx: &mut Context) {
     }
     let pods: Vec<_> =
         cx.index.all_pods().map(|pod| Work::new(Controller::Kubelet, pod.namespace(), pod.name())).collect();
-    pods.into_iter().for_each(|work| cx.queue.add(work));
+    for work in pods {
+        cx.queue.add(work);
+    }
 }
