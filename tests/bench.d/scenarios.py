@@ -55,10 +55,10 @@ def stack(table, setup):
 def objects(table, setup):
     """500 objects, against a server as slow as a real one."""
     with cluster(setup.binary) as one:
-        one.manifests.mkdir()
+        manifests.write(one.manifests, [])
         one.configure(faults=REAL_SERVER)
         one.orchestrator("create")
-        one.manifests.rmdir()
+        shutil.rmtree(one.manifests)
         manifests.five_hundred(one.manifests)
         table.put("**500 objects**, each write 3 ms", "")
         deployed, again, gone = [], [], []
