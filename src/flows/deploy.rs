@@ -5,9 +5,9 @@ use crate::{
     effects::kube::Kube,
     engine::Ending,
     failure::{Failure, NO_SUCH_STACK},
-    model::Machine,
+    model::{Machine, MachineState},
     plan::{diagnosis::Advice, images::references, manifests::images, stack::ParsedStack, urls::urls},
-    steps::{deliver_images::deliver_images, deploy, list_machines::list_machines},
+    steps::{deliver_images::deliver_images, deploy, list_machines::list_machines, prepare_provider::prepare_provider},
 };
 
 /// Has these stacks on a cluster that runs, and waits until they are ready.
@@ -18,6 +18,9 @@ pub async fn deploy(context: &Context<'_>, names: &[String]) -> Result<Ending, F
     let stacks = chosen(context.view.stacks, names)?;
     let kube = context.view.kube().await?;
     let machines = list_machines(context.run, context.view.provider).await?;
+    if machines.iter().any(|machine| machine.state == MachineState::Running) {
+        prepare_provider(context.run, context.view.provider).await?;
+    }
     let urls = deploy_stacks(context, &kube, &stacks, &machines).await?;
     Ok(Ending {
         message: "stacks deployed".into(),

@@ -53,7 +53,7 @@ fn hint(workload: &Workload, finding: &Finding, advice: Advice<'_>) -> String {
     let Finding { namespace, pod, .. } = finding;
     let kubectl = advice.kubectl;
     match finding.entry.id {
-        id if id == IMAGE_NOT_PULLED.id => image_hint(workload, finding, advice.references),
+        id if id == IMAGE_NOT_PULLED.id => image_hint(workload, finding, advice),
         id if id == CONTAINER_CRASHES.id || id == POD_NOT_READY.id => format!("./orchestrator logs {name}"),
         id if id == VOLUME_NOT_BOUND.id => format!("{kubectl} describe pvc -n {namespace}"),
         _ => match missing_secret(finding) {
@@ -65,11 +65,12 @@ fn hint(workload: &Workload, finding: &Finding, advice: Advice<'_>) -> String {
     }
 }
 
-fn image_hint(workload: &Workload, finding: &Finding, references: &BTreeMap<String, String>) -> String {
+fn image_hint(workload: &Workload, finding: &Finding, advice: Advice<'_>) -> String {
     let Workload { stack, declared, .. } = workload;
     let image = finding.image.as_deref().unwrap_or_default();
-    if let Some((build, _)) = references.iter().find(|(_, reference)| *reference == image) {
-        return format!("./orchestrator build {build}");
+    let references = advice.references;
+    if references.values().any(|reference| reference == image) {
+        return format!("{} describe pod {} -n {}", advice.kubectl, finding.pod, finding.namespace);
     }
     let similarity = |name: &str| strsim::jaro_winkler(name, image);
     let similar = references.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
@@ -116,7 +117,7 @@ mod tests {
             failure.to_string(),
             "Deployment `web`: pod `web-1` cannot get its image `registry/storefront:1`: not found"
         );
-        assert_eq!(failure.hint.as_deref(), Some("./orchestrator build storefront"));
+        assert_eq!(failure.hint.as_deref(), Some("kubectl describe pod web-1 -n shop"));
         let hint = |image: &str| read("ErrImagePull", "not found", image).hint.unwrap_or_default();
         assert_eq!(hint("storefrnt"), "did you mean `image: storefront` at web.yaml:3?");
         assert_eq!(hint("x:1"), "correct the image at web.yaml:3, then ./orchestrator deploy store");

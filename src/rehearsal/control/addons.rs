@@ -53,7 +53,7 @@ pub fn install(cx: &mut Context) {
     let enabled = |component: &str| !disabled.iter().any(|one| one == component);
     for addon in ADDONS.iter().filter(|addon| enabled(addon.component)) {
         cx.create("ServiceAccount", new_object("ServiceAccount", NAMESPACE, addon.name));
-        cx.create("Deployment", deployment(addon));
+        cx.create_sparse("Deployment", deployment(addon));
     }
     if enabled("coredns") {
         let ports = json!([
@@ -78,7 +78,7 @@ fn service(cx: &mut Context, name: &str, app: &str, mut spec: Value) {
     spec["selector"] = json!({"k8s-app": app});
     service["spec"] = spec;
     service["status"] = json!({"loadBalancer": {}});
-    cx.create("Service", service);
+    cx.create_sparse("Service", service);
 }
 
 fn storage_class(cx: &mut Context) {
@@ -87,7 +87,7 @@ fn storage_class(cx: &mut Context) {
     class["provisioner"] = json!(super::volume::PROVISIONER);
     class["reclaimPolicy"] = json!("Delete");
     class["volumeBindingMode"] = json!("WaitForFirstConsumer");
-    cx.create("StorageClass", class);
+    cx.create_sparse("StorageClass", class);
 }
 
 fn deployment(addon: &Addon) -> Value {
@@ -112,17 +112,12 @@ fn deployment(addon: &Addon) -> Value {
                     "image": addon.image,
                     "imagePullPolicy": "IfNotPresent",
                     "resources": requests,
-                    "terminationMessagePath": "/dev/termination-log",
-                    "terminationMessagePolicy": "File",
                 }],
                 "dnsPolicy": "Default",
                 "priorityClassName": "system-cluster-critical",
-                "restartPolicy": "Always",
-                "schedulerName": "default-scheduler",
                 "securityContext": {},
                 "serviceAccount": addon.name,
                 "serviceAccountName": addon.name,
-                "terminationGracePeriodSeconds": 30,
                 "tolerations": [
                     {"key": "CriticalAddonsOnly", "operator": "Exists"},
                     {"effect": "NoSchedule", "key": "node-role.kubernetes.io/control-plane", "operator": "Exists"},

@@ -13,6 +13,7 @@ use super::{
     world::State,
 };
 use crate::rehearsal::{
+    object::defaults,
     resource::of,
     store::{Key, Object, Store},
 };
@@ -41,6 +42,13 @@ impl Context {
     pub fn dependents(&self, uid: &str, kind: &str) -> Vec<Arc<Object>> {
         let references = self.index.dependents(uid).filter(|(of, ..)| *of == kind);
         references.filter_map(|(_, namespace, name)| self.get(kind, namespace, name)).collect()
+    }
+
+    /// Stores a new object that says too little, with the API server's defaults. Parts of objects that went through the API
+    /// have them already: [`Self::create`] is for those, and faster.
+    pub fn create_sparse(&mut self, kind: &str, mut value: Value) -> Option<Arc<Object>> {
+        defaults::apply(of(kind), &mut value);
+        self.create(kind, value)
     }
 
     /// Stores a new object; `None` when it exists already or its namespace takes no new objects.

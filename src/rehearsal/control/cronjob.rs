@@ -125,34 +125,18 @@ fn start(cx: &mut Context, cron: &Object, value: &Value, due: &Zoned) {
     job["metadata"]["ownerReferences"] = controlled_by(cron);
     job["spec"] = template["spec"].clone();
     job["status"] = json!({});
-    if cx.create("Job", complete(job)).is_some() {
+    if cx.create_sparse("Job", select(job)).is_some() {
         cx.event(cron, Event::normal(COMPONENT, "SuccessfulCreate", format!("Created job {name}")));
     }
 }
 
-/// Fills in what the API server would default in a Job.
-fn complete(mut job: Value) -> Value {
-    let label = json!({"batch.kubernetes.io/job-name": job["metadata"]["name"]});
-    let spec = &mut job["spec"];
-    let unbounded = spec["completions"].is_null() && spec["parallelism"].is_null();
-    if unbounded {
-        spec["completions"] = json!(1);
-    }
-    let defaults = [
-        ("parallelism", json!(1)),
-        ("backoffLimit", json!(6)),
-        ("completionMode", json!("NonIndexed")),
-        ("suspend", json!(false)),
-        ("podReplacementPolicy", json!("TerminatingOrFailed")),
-        ("selector", json!({"matchLabels": label})),
-    ];
-    for (key, value) in defaults {
-        if spec[key].is_null() {
-            spec[key] = value;
-        }
-    }
-    for (key, text) in label.as_object().into_iter().flatten() {
-        super::template::set_label(&mut spec["template"], key, text.as_str().unwrap_or_default());
+/// Gives a Job the selector that the API server would generate.
+fn select(mut job: Value) -> Value {
+    let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let label = "batch.kubernetes.io/job-name";
+    super::template::set_label(&mut job["spec"]["template"], label, &name);
+    if job["spec"]["selector"].is_null() {
+        job["spec"]["selector"] = json!({"matchLabels": {label: name}});
     }
     job
 }

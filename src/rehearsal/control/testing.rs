@@ -88,6 +88,7 @@ impl Cluster {
                 _ => value[key] = part.clone(),
             }
         }
+        crate::rehearsal::object::defaults::apply(of(kind), &mut value);
         self.store.create(of(kind), value).expect("the name is free");
     }
 
@@ -119,7 +120,7 @@ impl Cluster {
 
     #[track_caller]
     pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !holds() {
             if Instant::now() > deadline {
                 let pods: Vec<_> = self.list("Pod").iter().map(|pod| pod["status"].to_string()).collect();

@@ -180,7 +180,7 @@ fn provision(cx: &mut Context, claim: &Object, value: &Value, class: &Value, nod
     let (namespace, claimed) = (&claim.key.namespace, &claim.key.name);
     let message = format!("External provisioner is provisioning volume for claim \"{namespace}/{claimed}\"");
     cx.event(claim, Event::normal(&provisioner, "Provisioning", message));
-    let created = cx.create("PersistentVolume", volume).or_else(|| cx.get("PersistentVolume", "", &name));
+    let created = cx.create_sparse("PersistentVolume", volume).or_else(|| cx.get("PersistentVolume", "", &name));
     if let Some(volume) = created {
         let message = format!("Successfully provisioned volume {name}");
         cx.event(claim, Event::normal(&provisioner, "ProvisioningSucceeded", message));

@@ -330,7 +330,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 /// Of all types that are read from text without a name of their own, only bytes refuse some.
 fn not_base64(text: &str) -> Mismatch {
     let strange = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
-    let place = text.as_bytes().iter().position(|byte| strange(byte)).unwrap_or(text.len().saturating_sub(1));
+    let place = text.as_bytes().iter().position(strange).unwrap_or(text.len().saturating_sub(1));
     Mismatch(format!("illegal base64 data at input byte {place}"))
 }
 

@@ -126,21 +126,13 @@ fn endpoint_slice(object: &mut Value) {
 
 fn claim(object: &mut Value) {
     at(object, "/spec", &[("volumeMode", json!("Filesystem"))]);
-    if object.get("status").is_none_or(Value::is_null) {
-        if let Some(map) = object.as_object_mut() {
-            map.insert("status".into(), json!({"phase": "Pending"}));
-        }
-    }
+    at(object, "", &[("status", json!({"phase": "Pending"}))]);
 }
 
 fn volume(object: &mut Value) {
     at(object, "/spec", &[("volumeMode", json!("Filesystem")), ("persistentVolumeReclaimPolicy", json!("Retain"))]);
     at(object, "/spec/hostPath", &[("type", json!(""))]);
-    if object.get("status").is_none_or(Value::is_null) {
-        if let Some(map) = object.as_object_mut() {
-            map.insert("status".into(), json!({"phase": "Pending"}));
-        }
-    }
+    at(object, "", &[("status", json!({"phase": "Pending"}))]);
 }
 
 /// Moves `stringData` into `data`, encoded.

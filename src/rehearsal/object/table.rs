@@ -36,10 +36,8 @@ pub fn table(resource: &'static Resource, objects: &[Value], include: IncludeObj
 
 fn row(printer: &Printer, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
     let mut row = json!({"cells": (printer.cells)(&Row { object, now })});
-    if object.get("kind").is_some_and(|kind| kind == "Pod") {
-        if let Some(condition) = pod::completed(object) {
-            row["conditions"] = json!([condition]);
-        }
+    if let Some(condition) = pod::completed(object) {
+        row["conditions"] = json!([condition]);
     }
     match include {
         IncludeObject::None => row["object"] = Value::Null,

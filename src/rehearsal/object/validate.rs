@@ -147,6 +147,21 @@ pub(super) mod tests {
         );
     }
 
+    #[test]
+    fn the_shipped_manifests_are_valid() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/microservices");
+        let mut checked = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            for object in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
+                let kind = object["kind"].as_str().unwrap().to_owned();
+                accepted(&kind, object);
+                checked += 1;
+            }
+        }
+        assert!(checked > 10);
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(before in any_json(), after in any_json()) {

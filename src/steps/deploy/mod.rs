@@ -59,10 +59,7 @@ pub async fn undeploy(run: &Run, kube: &dyn Kube, stacks: &[&str], data: Data) -
 }
 
 /// Returns the label selector for the objects of these stacks.
-fn selector<'a>(stacks: impl IntoIterator<Item = &'a str>) -> String {
-    format!("{STACK_LABEL} in ({})", stacks.into_iter().collect::<Vec<_>>().join(","))
-}
-
 fn selector_of(stacks: &[ParsedStack]) -> String {
-    selector(stacks.iter().map(|stack| stack.name.as_str()))
+    let names: Vec<_> = stacks.iter().map(|stack| stack.name.as_str()).collect();
+    format!("{STACK_LABEL} in ({})", names.join(","))
 }

@@ -1,4 +1,7 @@
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -7,7 +10,6 @@ use super::{
     prune_manifests::{delete_all, is_ours, prunable_kinds},
     record,
     request::list_all,
-    selector,
 };
 use crate::{
     effects::kube::{Kube, ObjectRef},
@@ -15,7 +17,10 @@ use crate::{
     failure::{Failure, ROLLOUT_INCOMPLETE},
     model::Done,
     plan::{
-        manifests::waves::{Wave, wave_of},
+        manifests::{
+            prepare::STACK_LABEL,
+            waves::{Wave, wave_of},
+        },
         selector::matches,
     },
 };
@@ -31,7 +36,7 @@ pub enum Data {
 }
 
 /// Deletes everything that deploys of these stacks have made, and waits until it and its pods are gone. A namespace
-/// goes with its stack unless kept data is in it.
+/// goes with its stack unless kept data or another stack is in it.
 ///
 /// # Errors
 /// When the cluster refuses or does not answer, or when something stays.
@@ -42,16 +47,21 @@ pub async fn remove_stacks(
     scope: &Scope<'_>,
 ) -> Result<Done<()>, Failure> {
     let kinds = prunable_kinds(kube).await?;
-    let selector = selector(stacks.iter().copied());
-    let live = list_all(kube, kinds.clone(), &selector).await?;
-    let live: HashMap<_, _> = live.into_iter().filter(|(_, object)| is_ours(object) || is_generated(object)).collect();
+    let all = list_all(kube, kinds, STACK_LABEL).await?;
+    let ours =
+        |object: &Value| object["metadata"]["labels"][STACK_LABEL].as_str().is_some_and(|own| stacks.contains(&own));
+    let (live, others): (HashMap<_, _>, HashMap<_, _>) = all
+        .into_iter()
+        .filter(|(_, object)| is_ours(object) || is_generated(object))
+        .partition(|(_, object)| ours(object));
     if live.is_empty() {
         return Ok(Done::Unchanged(()));
     }
-    let claims = claims_of(kube, &live).await?;
-    let (kept, gone) = sorted_out(&live, &claims, data);
-    for object in &kept {
-        scope.say(format!("kept {object}"));
+    let claims = list_all(kube, [("v1".into(), "PersistentVolumeClaim".into())], "").await?.into_keys().collect();
+    let (kept, gone) = sorted_out(&live, &others, claims, data);
+    if !kept.is_empty() {
+        let names: Vec<_> = kept.iter().map(ToString::to_string).collect();
+        scope.say(format!("kept, with the data in it: {}", names.join(", ")));
     }
     let records: Vec<_> = stacks
         .iter()
@@ -69,6 +79,7 @@ pub async fn remove_stacks(
         delete_all(kube, &objects, scope).await?;
         wait_until_gone(kube, &objects, &pods, scope).await?;
     }
+    scope.say(format!("{} objects deleted", gone.len()));
     Ok(Done::when(!gone.is_empty(), ()))
 }
 
@@ -88,47 +99,41 @@ fn namespaces(live: &HashMap<ObjectRef, Value>) -> impl Iterator<Item = &str> {
     namespaces.into_iter()
 }
 
+/// Divides what there is into what is kept and what is deleted, each in order. `others` are objects of other stacks,
+/// `claims` all volume claims of the cluster.
+fn sorted_out(
+    live: &HashMap<ObjectRef, Value>,
+    others: &HashMap<ObjectRef, Value>,
+    claims: Vec<ObjectRef>,
+    data: Data,
+) -> (Vec<ObjectRef>, Vec<ObjectRef>) {
+    let holds_data = |name: &str| data == Data::Keep && claims.iter().any(|claim| claim.namespace == name);
+    let is_shared = |name: &str| others.keys().any(|object| object.namespace == name);
+    let is_kept = |object: &ObjectRef| match object.kind.as_str() {
+        "PersistentVolumeClaim" | "PersistentVolume" => data == Data::Keep,
+        "Namespace" => holds_data(&object.name) || is_shared(&object.name),
+        "Secret" => holds_data(&object.namespace) && live.get(object).is_some_and(is_generated),
+        _ => false,
+    };
+    let made: Vec<_> = made_claims(live, &claims).cloned().collect();
+    let all: BTreeSet<_> = live.keys().cloned().chain(made).collect();
+    all.into_iter().partition(is_kept)
+}
+
 /// Returns the claims that the controllers of these StatefulSets have made: `<template>-<set>-<number>`.
-async fn claims_of(kube: &dyn Kube, live: &HashMap<ObjectRef, Value>) -> Result<Vec<ObjectRef>, Failure> {
-    let prefixes: Vec<_> = live
-        .iter()
-        .filter(|(object, _)| object.kind == "StatefulSet")
-        .flat_map(|(object, set)| {
-            let templates = set["spec"]["volumeClaimTemplates"].as_array().cloned().unwrap_or_default();
-            templates.into_iter().filter_map(move |template| {
-                let name = template["metadata"]["name"].as_str()?;
-                Some((object.namespace.clone(), format!("{name}-{}-", object.name)))
-            })
-        })
-        .collect();
-    if prefixes.is_empty() {
-        return Ok(Vec::new());
+fn made_claims<'a>(live: &HashMap<ObjectRef, Value>, claims: &'a [ObjectRef]) -> impl Iterator<Item = &'a ObjectRef> {
+    let mut prefixes = Vec::new();
+    for (object, set) in live.iter().filter(|(object, _)| object.kind == "StatefulSet") {
+        let templates = set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
+        let names = templates.filter_map(|template| template["metadata"]["name"].as_str());
+        prefixes.extend(names.map(|name| (object.namespace.clone(), format!("{name}-{}-", object.name))));
     }
-    let claims = list_all(kube, [("v1".into(), "PersistentVolumeClaim".into())], "").await?;
-    let made = |claim: &ObjectRef| {
+    claims.iter().filter(move |claim| {
         prefixes.iter().any(|(namespace, prefix)| {
             let number = claim.name.strip_prefix(prefix.as_str());
             &claim.namespace == namespace && number.is_some_and(|number| number.parse::<u32>().is_ok())
         })
-    };
-    Ok(claims.into_keys().filter(made).collect())
-}
-
-/// Divides what there is into what is kept and what is deleted, each in order.
-fn sorted_out(live: &HashMap<ObjectRef, Value>, claims: &[ObjectRef], data: Data) -> (Vec<ObjectRef>, Vec<ObjectRef>) {
-    let declared = live.keys().filter(|object| object.kind == "PersistentVolumeClaim");
-    let claims: Vec<_> = declared.chain(claims).cloned().collect();
-    let holds_data = |namespace: &str| data == Data::Keep && claims.iter().any(|claim| claim.namespace == namespace);
-    let is_kept = |object: &ObjectRef| match object.kind.as_str() {
-        "PersistentVolumeClaim" | "PersistentVolume" => data == Data::Keep,
-        "Namespace" => holds_data(&object.name),
-        "Secret" => holds_data(&object.namespace) && live.get(object).is_some_and(is_generated),
-        _ => false,
-    };
-    let mut all: Vec<_> = live.keys().cloned().chain(claims.iter().cloned()).collect();
-    all.sort();
-    all.dedup();
-    all.into_iter().partition(is_kept)
+    })
 }
 
 /// Namespaces and selectors of the pods that the stacks' workloads have made.
@@ -168,6 +173,7 @@ async fn wait_until_gone(
             left.sort();
             Ok(match left.as_slice() {
                 [] => Seen::Ready(()),
+                [only] => Seen::NotYet(format!("{only} is still there")),
                 [first, rest @ ..] => Seen::NotYet(format!("{first} and {} more are still there", rest.len())),
             })
         })
@@ -258,6 +264,20 @@ mod tests {
         deploy(&kube, &with_secret(CONFIG)).await;
         remove(&kube, Data::Keep).await;
         assert_eq!(kube.names(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_another_stack_uses_stays() {
+        let kube = FakeKube::default();
+        deploy(&kube, &[stack(CONFIG)]).await;
+        let other = crate::plan::manifests::parse(
+            &[("b.yaml".into(), format!("apiVersion: v1\n{}", CONFIG.replace(": a", ": b")))],
+            "shop",
+        );
+        let other = ParsedStack { name: "other".into(), manifests: other.expect("valid"), ..stack("") };
+        deploy(&kube, &[other.prepared(&Default::default())]).await;
+        remove(&kube, Data::Delete).await;
+        assert_eq!(kube.names(), ["ConfigMap shop/b", "ConfigMap shop/orchestrator-stack-other", "Namespace shop"]);
     }
 
     #[tokio::test]

@@ -84,7 +84,7 @@ async fn look(
         match missing(&live, object) {
             None => {}
             Some(words) => {
-                seen.push(format!("{}: {words}", workload.name));
+                seen.push(format!("{} ({words})", workload.name));
                 unready.push((live.get(object), workload));
             }
         }
@@ -94,7 +94,14 @@ async fn look(
         return Ok(None);
     }
     suspects.look(kube, &unready, scope).await?;
-    suspects.hopeless(kube).await.map_or(Ok(Some(seen.join(", "))), Err)
+    suspects.hopeless(kube).await.map_or(Ok(Some(shortened(&seen))), Err)
+}
+
+/// Names the first few and counts the others.
+fn shortened(seen: &[String]) -> String {
+    const NAMED: usize = 3;
+    let named = seen.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if seen.len() > NAMED { format!("{named} and {} more", seen.len() - NAMED) } else { named }
 }
 
 /// Returns what a workload lacks; `None` if it is rolled out.
@@ -215,7 +222,7 @@ mod tests {
         pod(&kube, json!([{"name": "web", "ready": false, "started": true, "state": {"running": {}}}]));
         let failure = waited(&kube, &stacks).await.map(|_| ()).expect_err("stuck");
         assert_eq!(failure.id, "DEP-008");
-        assert_eq!(failure.because, ["web: 0 of 1 replicas available"]);
+        assert_eq!(failure.because, ["web (0 of 1 replicas available)"]);
         assert_eq!(failure.others[0].id, "DEP-004");
     }
 }

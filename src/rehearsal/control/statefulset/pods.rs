@@ -97,7 +97,7 @@ fn claim(cx: &mut Context, set: &Set, template: &Value, pod: &str) -> String {
     }
     claim["spec"] = template["spec"].clone();
     claim["status"] = json!({"phase": "Pending"});
-    if cx.create("PersistentVolumeClaim", claim).is_some() {
+    if cx.create_sparse("PersistentVolumeClaim", claim).is_some() {
         let message = format!("create Claim {name} Pod {pod} in StatefulSet {} success", set.object.key.name);
         say(cx, set, "SuccessfulCreate", message);
     }

@@ -48,6 +48,9 @@ fn cells(row: &Row) -> Vec<Value> {
 
 /// Returns the row condition of a pod that has run to its end.
 pub(super) fn completed(pod: &Value) -> Option<Value> {
+    if text(pod, "/kind") != "Pod" {
+        return None;
+    }
     let (reason, message) = match text(pod, "/status/phase") {
         "Succeeded" => ("Succeeded", "The pod has completed successfully."),
         "Failed" => ("Failed", "The pod failed."),

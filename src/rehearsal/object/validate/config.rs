@@ -48,7 +48,7 @@ pub fn secret(object: &Value, problems: &mut Problems) {
     }
     let kind = text(object, "/type");
     for key in NEEDED.iter().filter(|(name, _)| *name == kind).flat_map(|(_, keys)| *keys) {
-        if !object.get("data").is_some_and(|data| data.get(key).is_some()) {
+        if object.get("data").and_then(|data| data.get(key)).is_none() {
             problems.required(format!("data[{key}]"), "");
         }
     }

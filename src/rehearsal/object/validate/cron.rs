@@ -36,10 +36,8 @@ fn part_problem(part: &str, least: u32, most: u32, names: &[&str]) -> Option<Str
     };
     let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
     let checked = || -> Result<(), String> {
-        if let Some(step) = step {
-            if number(step)? == 0 {
-                return Err(format!("step of range should be a positive number: {part}"));
-            }
+        if step.map(number).transpose()? == Some(0) {
+            return Err(format!("step of range should be a positive number: {part}"));
         }
         if range == "*" || range == "?" {
             return Ok(());

@@ -57,7 +57,7 @@ fn backend(backend: &Value, path: &str, problems: &mut Problems) {
             }
             match (backend.pointer("/service/port/number"), text(backend, "/service/port/name")) {
                 (Some(number), "") => probe::port(Some(number), format!("{path}.service.port.number"), problems),
-                (None, "") => problems.required(format!("{path}"), "port name or number is required"),
+                (None, "") => problems.required(path, "port name or number is required"),
                 (None, name) => problems.syntax(&format!("{path}.service.port.name"), name, names::port_name(name)),
                 (Some(_), _) => problems.invalid(path, &"".into(), "cannot set both port name & port number"),
             }

@@ -3,22 +3,24 @@
 use serde_json::Value;
 
 use super::{container, metadata, names, problems::Problems, volume};
-use crate::rehearsal::object::read::{has, integer, list, text};
+use crate::rehearsal::object::read::{has, integer, list, name, text};
 
 const RESTART: &[&str] = &["Always", "OnFailure", "Never"];
 const DNS: &[&str] = &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
 
 /// Checks a pod.
 pub fn check(pod: &Value, problems: &mut Problems) {
-    spec(pod, "/spec", "spec", problems);
+    spec(pod, "/spec", "spec", &[], problems);
     problems.one_of("spec.restartPolicy", text(pod, "/spec/restartPolicy"), RESTART);
 }
 
-/// Checks the pod spec at `pointer`, which people call `path`. Which restart policies are right is left to the caller.
-pub fn spec(object: &Value, pointer: &str, path: &str, problems: &mut Problems) {
+/// Checks the pod spec at `pointer`, which people call `path`. Its containers may also mount the volumes that are made
+/// from `claims`. Which restart policies are right is left to the caller.
+pub fn spec(object: &Value, pointer: &str, path: &str, claims: &[Value], problems: &mut Problems) {
     let null = Value::Null;
     let spec = object.pointer(pointer).unwrap_or(&null);
-    let volumes = volume::check(spec, path, problems);
+    let mut volumes = volume::check(spec, path, problems);
+    volumes.extend(claims.iter().map(name));
     container::check(spec, path, &volumes, problems);
 
     problems.one_of(format!("{path}.dnsPolicy"), text(spec, "/dnsPolicy"), DNS);

@@ -158,10 +158,8 @@ impl Change<'_> {
             return problems.forbidden("spec", CLAIM);
         }
         let size = |value| Quantity::parse(text(value, storage));
-        if let (Some(had), Some(wanted)) = (size(self.before), size(self.after)) {
-            if wanted < had {
-                problems.forbidden("spec.resources.requests.storage", "field can not be less than previous value");
-            }
+        if size(self.before).zip(size(self.after)).is_some_and(|(had, wanted)| wanted < had) {
+            problems.forbidden("spec.resources.requests.storage", "field can not be less than previous value");
         }
     }
 

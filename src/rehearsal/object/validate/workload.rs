@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cron::schedule_problem;
 use super::problems::{Problems, go_map, go_selector};
 use super::{metadata, names, pod};
-use crate::rehearsal::object::read::{has, integer, text};
+use crate::rehearsal::object::read::{has, integer, list, text};
 
 const MISMATCH: &str = "`selector` does not match template `labels`";
 
@@ -46,7 +46,7 @@ pub fn daemon_set(object: &Value, problems: &mut Problems) {
 
 pub fn job(object: &Value, problems: &mut Problems) {
     job_spec(object, "/spec", "spec", problems);
-    if !has(object, "/spec/selector") && text(object, "/metadata/uid") != "" {
+    if !has(object, "/spec/selector") && !text(object, "/metadata/uid").is_empty() {
         problems.required("spec.selector", "");
     }
 }
@@ -120,7 +120,8 @@ fn selected_template(object: &Value, empty: &str, problems: &mut Problems) {
 
 fn template(object: &Value, pointer: &str, path: &str, problems: &mut Problems) {
     metadata::common(object, &format!("{pointer}/template"), &format!("{path}.template"), problems);
-    pod::spec(object, &format!("{pointer}/template/spec"), &format!("{path}.template.spec"), problems);
+    let claims = list(object, &format!("{pointer}/volumeClaimTemplates"));
+    pod::spec(object, &format!("{pointer}/template/spec"), &format!("{path}.template.spec"), claims, problems);
 }
 
 fn rolling(object: &Value, field: &str, types: &[&str], still: &str, problems: &mut Problems) {
