@@ -65,7 +65,7 @@ def objects(table, setup):
         for _ in range(max(1, setup.rounds // 2)):
             deployed.append(one.orchestrator("deploy"))
             again += times(2, lambda: one.orchestrator("deploy"))
-            gone.append(one.orchestrator("undeploy", "--yes"))
+            gone.append(one.orchestrator("undeploy"))
         table.add("`deploy`, until 100 workloads are ready", deployed, "1.5 s")
         table.add("`deploy` again, unchanged", again, "0.5 s")
         table.add("`undeploy`, until all is gone", gone)
