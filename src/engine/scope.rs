@@ -175,6 +175,7 @@ impl<'r> Scope<'r> {
         let deadline = Instant::now() + patience.within;
         let mut last = String::new();
         loop {
+            let begun = Instant::now();
             match attempt().await? {
                 Seen::Ready(value) => return Ok(value),
                 Seen::NotYet(seen) if seen != last => {
@@ -183,12 +184,14 @@ impl<'r> Scope<'r> {
                 }
                 Seen::NotYet(_) => {}
             }
-            if Instant::now() + patience.every > deadline {
+            // A look that takes long is not repeated at once: it would slow what it waits for.
+            let pause = patience.every.max(begun.elapsed());
+            if Instant::now() + pause > deadline {
                 let within = humantime::format_duration(patience.within);
                 let failure = Failure::new(patience.failure, format!("waited {within} for {}", patience.what));
                 return Err(if last.is_empty() { failure } else { failure.because(format!("last seen: {last}")) });
             }
-            self.pause(patience.every).await;
+            self.pause(pause).await;
             self.go_on()?;
         }
     }
