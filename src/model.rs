@@ -136,6 +136,13 @@ pub struct UnitState {
     pub restarts: u32,
 }
 
+impl Machine {
+    /// Servers before agents, then by name.
+    pub fn in_order(a: &Self, b: &Self) -> std::cmp::Ordering {
+        (a.role, &a.name).cmp(&(b.role, &b.name))
+    }
+}
+
 /// A node as Kubernetes reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {

@@ -18,11 +18,16 @@ pub fn sink(global: &Global, verbosity: Verbosity) -> Box<dyn Sink> {
     let terminal = io::stderr().is_terminal() && !ci && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let tty = match global.progress {
         Progress::Auto => terminal,
-        Progress::Tty => true,
+        // A terminal's control characters help nobody in a file.
+        Progress::Tty => io::stderr().is_terminal(),
         Progress::Plain => false,
     };
     if tty {
-        Box::new(Tty::new(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), verbosity))
+        Box::new(Tty::new(
+            MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            verbosity,
+            console::colors_enabled_stderr(),
+        ))
     } else {
         Box::new(Plain::new(io::stderr(), verbosity))
     }

@@ -126,18 +126,17 @@ impl Session {
     pub fn lock(&self, command: &str) -> Result<(Lock, State), Failure> {
         self.directory.prepare()?;
         let lock = self.directory.lock(command)?;
-        let state = match self.directory.load()? {
-            Some(state) => state,
-            None => {
-                let state = State {
-                    id: uuid::Uuid::new_v4().to_string(),
-                    provider: self.cluster.provider.name().into(),
-                    token: uuid::Uuid::new_v4().simple().to_string(),
-                    merged_into: None,
-                };
-                self.directory.save(&state)?;
-                state
-            }
+        let state = if let Some(state) = self.directory.load()? {
+            state
+        } else {
+            let state = State {
+                id: uuid::Uuid::new_v4().to_string(),
+                provider: self.cluster.provider.name().into(),
+                token: uuid::Uuid::new_v4().simple().to_string(),
+                merged_into: None,
+            };
+            self.directory.save(&state)?;
+            state
         };
         Ok((lock, state))
     }

@@ -7,8 +7,8 @@ use crate::{
     engine::Ending,
     failure::Failure,
     steps::{
-        check_provider::check_provider, create_machines::create_machines, list_machines::list_machines,
-        prepare_provider::prepare_provider, remove_nodes::remove_nodes,
+        await_addons::await_addons, check_provider::check_provider, create_machines::create_machines,
+        list_machines::list_machines, prepare_provider::prepare_provider, remove_nodes::remove_nodes,
     },
 };
 
@@ -28,7 +28,9 @@ pub async fn create(context: &Context<'_>) -> Result<Ending, Failure> {
     if !unwanted.is_empty() {
         remove_nodes(run, view.provider, kube.as_ref(), &unwanted).await?;
     }
-    let urls = deploy_stacks(context, &kube, view.stacks, &machines).await?;
+    let addons = await_addons(run, kube.as_ref(), view.cluster);
+    let stacks = deploy_stacks(context, &kube, view.stacks, &machines);
+    let ((), urls) = futures::future::try_join(addons, stacks).await?;
     Ok(Ending {
         message: "cluster created".into(),
         notes: notes(view.provider, &urls),

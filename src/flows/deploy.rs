@@ -8,7 +8,7 @@ use crate::{
     model::Machine,
     plan::{diagnosis::Advice, images::references, manifests::images, stack::ParsedStack, urls::urls},
     providers::Provider,
-    steps::{deliver_images::deliver_images, deploy, list_machines::list_machines},
+    steps::{deliver_images::deliver_images, deploy, list_machines::list_machines, prepare_provider::prepare_provider},
 };
 
 /// Has these stacks on a cluster that runs, and waits until they are ready.
@@ -19,6 +19,7 @@ pub async fn deploy(context: &Context<'_>, names: &[String]) -> Result<Ending, F
     let stacks = chosen(context.view.stacks, names)?;
     let machines = list_machines(context.run, context.view.provider).await?;
     running(&machines, &context.view.cluster.name)?;
+    prepare_provider(context.run, context.view.provider).await?;
     let kube = context.view.kube().await?;
     let urls = deploy_stacks(context, &kube, &stacks, &machines).await?;
     Ok(Ending { message: "stacks deployed".into(), notes: notes(context.view.provider, &urls), ..Ending::default() })

@@ -10,7 +10,7 @@ pub mod status;
 pub mod stop;
 pub mod undeploy;
 
-use std::{fs, rc::Rc};
+use std::rc::Rc;
 
 use crate::{
     effects::{
@@ -49,7 +49,7 @@ impl View<'_> {
     /// # Errors
     /// When there is none.
     pub async fn kube(&self) -> Result<Rc<dyn Kube>, Failure> {
-        let text = fs::read_to_string(self.directory.kubeconfig()).map_err(|_| no_cluster(&self.cluster.name))?;
+        let text = self.directory.read_kubeconfig().ok_or_else(|| no_cluster(&self.cluster.name))?;
         self.connect.connect(&text).await
     }
 }

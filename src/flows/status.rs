@@ -34,7 +34,7 @@ pub async fn status_of(view: &View<'_>) -> Result<Status, Failure> {
 /// When the provider cannot say which machines there are.
 pub async fn observe_all(view: &View<'_>) -> Result<(Vec<ParsedStack>, Observed), Failure> {
     let mut machines = view.provider.list().await?;
-    machines.sort_by(|a, b| a.name.cmp(&b.name));
+    machines.sort_by(Machine::in_order);
     let images = references(&view.cluster.images);
     let stacks: Vec<_> = view.stacks.iter().map(|stack| stack.clone().prepared(&images)).collect();
     let mut observed = Observed { id: view.directory.load()?.map(|state| state.id), machines, ..Observed::default() };

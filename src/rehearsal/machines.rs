@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     io::Write,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -13,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     k3s::K3s,
-    protocol::{Answer, Call, Operation, Settings},
+    protocol::{Answer, Call, Folder, Operation, Settings},
 };
 use crate::model::{Content, Facts, Machine, MachineSpec, MachineState, RemoteFile, UnitState};
 
 /// How long a machine boots.
 const BOOT: Duration = Duration::from_millis(80);
-/// The first machine's number in 198.18.0.0/15, the range RFC 2544 sets aside for tests: nobody answers there.
-const FIRST_ADDRESS: u32 = (198 << 24) | (18 << 16) | 11;
+/// The first machine's number (198.18.0.11) in the range RFC 2544 sets aside for tests: nobody answers there.
+const FIRST_ADDRESS: u32 = 0xC612_000B;
 
 /// One machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +36,7 @@ pub struct Record {
 
 /// All machines of the rehearsal.
 pub struct Machines {
-    path: PathBuf,
+    folder: Folder,
     records: Mutex<Vec<Record>>,
     k3s: Arc<K3s>,
     settings: Mutex<Settings>,
@@ -47,16 +46,14 @@ impl Machines {
     /// Reads the machines that were there before. None of them has power: the process that gave it ended.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
-    pub fn open(path: PathBuf, k3s: Arc<K3s>) -> io::Result<Self> {
-        let mut records: Vec<Record> = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            text => serde_json::from_slice(&text?)?,
-        };
+    /// When their files cannot be read or made.
+    pub fn open(folder: &Folder, k3s: Arc<K3s>) -> io::Result<Self> {
+        fs::create_dir_all(folder.machines())?;
+        let mut records: Vec<Record> = folder.read_records()?;
         for record in &mut records {
             record.machine.state = MachineState::Stopped;
         }
-        Ok(Self { path, records: Mutex::new(records), k3s, settings: Mutex::default() })
+        Ok(Self { folder: folder.clone(), records: Mutex::new(records), k3s, settings: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
@@ -71,8 +68,8 @@ impl Machines {
         match call {
             Call::Configure(settings) => Ok(self.configure(settings)),
             Call::Create(spec) => self.create(spec),
-            Call::Start(name) => self.with(&name, |machines, record| machines.power_on(record)),
-            Call::Stop(name) => self.with(&name, |machines, record| machines.power_off(record)),
+            Call::Start(name) => self.with(&name, Machines::power_on),
+            Call::Stop(name) => self.with(&name, Machines::power_off),
             Call::Destroy(name) => self.destroy(&name),
             Call::On(name, operation) => self.with(&name, |machines, record| machines.operate(record, operation)),
             Call::Shutdown => Ok(Answer::Done { changed: true }),
@@ -87,20 +84,20 @@ impl Machines {
         Answer::Done { changed }
     }
 
-    /// Changes the record of one machine and saves all of them when that changed anything.
+    /// Changes the record of one machine and saves it when that changed anything.
     fn with(&self, name: &str, act: impl FnOnce(&Self, &mut Record) -> Answer) -> io::Result<Answer> {
         let mut records = self.lock();
         let Some(record) = records.iter_mut().find(|record| record.machine.name == name) else {
             return Ok(Answer::NotAnswering(format!("there is no machine `{name}`")));
         };
-        let answer = act(self, record);
+        let answer = act(self, &mut *record);
         let changed = match &answer {
             Answer::Done { changed } | Answer::Machine { changed, .. } => *changed,
             Answer::Changed(paths) => !paths.is_empty(),
             _ => false,
         };
         if changed {
-            self.save(&records)?;
+            self.save(record)?;
         }
         Ok(answer)
     }
@@ -109,8 +106,8 @@ impl Machines {
         let mut records = self.lock();
         if let Some(record) = records.iter_mut().find(|record| record.machine.name == spec.name) {
             record.spec = spec;
-            let answer = self.power_on(record);
-            self.save(&records)?;
+            let answer = self.power_on(&mut *record);
+            self.save(record)?;
             return Ok(answer);
         }
         let machine = Machine {
@@ -128,8 +125,8 @@ impl Machines {
             answers_from: None,
         };
         let answer = self.power_on(&mut record);
+        self.save(&record)?;
         records.push(record);
-        self.save(&records)?;
         Ok(answer)
     }
 
@@ -163,7 +160,9 @@ impl Machines {
         self.k3s.forget(name);
         records.retain(|record| record.machine.name != name);
         let changed = records.len() != before;
-        self.save(&records)?;
+        if changed {
+            fs::remove_file(self.folder.machine(name))?;
+        }
         Ok(Answer::Done { changed })
     }
 
@@ -220,11 +219,10 @@ impl Machines {
         }
     }
 
-    fn save(&self, records: &[Record]) -> io::Result<()> {
-        let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&serde_json::to_vec(records)?)?;
-        file.persist(&self.path).map_err(|error| error.error)?;
+    fn save(&self, record: &Record) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(self.folder.path())?;
+        file.write_all(&serde_json::to_vec(record)?)?;
+        file.persist(self.folder.machine(&record.machine.name)).map_err(|error| error.error)?;
         Ok(())
     }
 }

@@ -87,7 +87,7 @@ fn assemble(
     api.set_phase(Phase::Stopped);
     let identity = Identity { ca_hash: ca_hash(ca), kubeconfig: kubeconfig(ca, "https://127.0.0.1:6443", token) };
     let k3s = K3s::new(Arc::clone(world), identity, Arc::clone(&api));
-    let machines = Arc::new(Machines::open(folder.machines(), k3s)?);
+    let machines = Arc::new(Machines::open(folder, k3s)?);
     api.extend(Arc::new(move |request| {
         let (machines, stop) = (Arc::clone(&machines), stop.clone());
         Box::pin(async move { answer(&machines, &request, &stop) })

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::faults::Faults;
 use crate::model::{Facts, Machine, MachineSpec, RemoteFile, UnitState};
@@ -98,8 +98,13 @@ impl Folder {
         self.0.join("objects.log")
     }
 
+    /// Holds one file for each machine.
     pub fn machines(&self) -> PathBuf {
-        self.0.join("machines.json")
+        self.0.join("machines")
+    }
+
+    pub fn machine(&self, name: &str) -> PathBuf {
+        self.machines().join(format!("{name}.json"))
     }
 
     pub fn token(&self) -> PathBuf {
@@ -134,18 +139,32 @@ impl Folder {
     /// Reads the machines as the process last wrote them.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When they are there and cannot be read.
     pub fn read_machines(&self) -> io::Result<Vec<Machine>> {
         #[derive(Deserialize)]
         struct Record {
             machine: Machine,
         }
-        match fs::read(self.machines()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            text => {
-                let records: Vec<Record> = serde_json::from_slice(&text?)?;
-                Ok(records.into_iter().map(|record| record.machine).collect())
+        Ok(self.read_records()?.into_iter().map(|record: Record| record.machine).collect())
+    }
+
+    /// Reads every machine's file.
+    ///
+    /// # Errors
+    /// When they are there and cannot be read.
+    pub fn read_records<R: DeserializeOwned>(&self) -> io::Result<Vec<R>> {
+        let files = match fs::read_dir(self.machines()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files?,
+        };
+        let mut records = Vec::new();
+        for file in files {
+            match fs::read(file?.path()) {
+                // That machine was destroyed just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                text => records.push(serde_json::from_slice(&text?)?),
             }
         }
+        Ok(records)
     }
 }

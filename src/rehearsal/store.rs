@@ -199,12 +199,12 @@ impl Store {
         let mut inner = self.lock();
         let current = inner.current(base)?;
         value["metadata"]["resourceVersion"] = json!(base.version.to_string());
-        let before = current.value();
-        if let Some(generation) = before["metadata"]["generation"].as_i64() {
-            let grown = i64::from(value.get("spec") != before.get("spec"));
+        let before = Outline::of(&current.raw);
+        if let Some(generation) = before.metadata.generation {
+            let grown = i64::from(value.get("spec").map(Value::to_string).as_deref() != before.spec.map(RawValue::get));
             value["metadata"]["generation"] = json!(generation + grown);
         }
-        if value == before {
+        if encoded(&value) == current.raw {
             return Ok(current);
         }
         Ok(self.commit(&mut inner, base.key.resource, value, ChangeKind::Modified, Some(current)))
@@ -314,6 +314,7 @@ impl Inner {
         }
         match Log::rewrite(&self.log.path, &self.tables, self.version) {
             Ok(log) => self.log = log,
+            #[expect(clippy::print_stderr, reason = "stderr is the log of the process that holds the store")]
             Err(error) => eprintln!("the log could not be compacted, going on with the long one: {error}"),
         }
     }
@@ -323,9 +324,32 @@ fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// Equal trees have equal texts: the keys of a map are in order.
+fn encoded(value: &Value) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a JSON tree can be encoded")
+}
+
+/// The parts of a stored object that tell whether it grows a new generation, without making a tree of it.
+#[derive(Deserialize)]
+struct Outline<'a> {
+    metadata: Generation,
+    #[serde(borrow)]
+    spec: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Generation {
+    generation: Option<i64>,
+}
+
+impl<'a> Outline<'a> {
+    fn of(raw: &'a [u8]) -> Self {
+        serde_json::from_slice(raw).expect("stored objects have metadata")
+    }
+}
+
 fn object(resource: &'static Resource, value: &Value) -> Object {
-    let raw = serde_json::to_vec(value).expect("a JSON tree can be encoded");
-    object_of(resource, raw.into(), &value["metadata"])
+    object_of(resource, encoded(value).into(), &value["metadata"])
 }
 
 fn object_of(resource: &'static Resource, raw: Bytes, metadata: &Value) -> Object {

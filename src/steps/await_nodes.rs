@@ -9,6 +9,8 @@ use crate::{
 
 pub const STEP: Step = Step { id: "await-nodes", title: "Wait for nodes" };
 const WITHIN: Duration = Duration::from_secs(180);
+/// How many nodes are named while they are waited for.
+const SHOWN: usize = 5;
 const EVERY: Duration = Duration::from_millis(25);
 
 /// Returns when the API is ready and so is every machine's node, by name.
@@ -32,12 +34,19 @@ pub async fn await_nodes(run: &Run, kube: &dyn Kube, machines: &[Machine]) -> Re
                 return Ok(Seen::Ready(()));
             }
             waited = true;
-            Ok(Seen::NotYet(missing.join("; ")))
+            Ok(Seen::NotYet(shown(&missing)))
         });
         ready.await.map_err(|failure| failure.hint("./orchestrator status"))?;
         Ok(Done::when(waited, ()))
     })
     .await
+}
+
+/// Returns the first of these texts, and how many more there are.
+fn shown(missing: &[String]) -> String {
+    let first = missing[..missing.len().min(SHOWN)].join("; ");
+    let more = missing.len().saturating_sub(SHOWN);
+    if more == 0 { first } else { format!("{first}; and {more} more") }
 }
 
 async fn await_api(scope: &Scope<'_>, kube: &dyn Kube) -> Result<(), Failure> {

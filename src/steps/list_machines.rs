@@ -7,14 +7,14 @@ use crate::{
 
 pub const STEP: Step = Step { id: "list-machines", title: "List machines" };
 
-/// Returns the machines that the cluster has, by name.
+/// Returns the machines that the cluster has, servers first, then by name.
 ///
 /// # Errors
 /// The provider's.
 pub async fn list_machines(run: &Run, provider: &dyn Provider) -> Result<Vec<Machine>, Failure> {
     run.step(STEP, async |_| {
         let mut machines = provider.list().await?;
-        machines.sort_by(|a, b| a.name.cmp(&b.name));
+        machines.sort_by(Machine::in_order);
         Ok(Done::Unchanged(machines))
     })
     .await

@@ -1,5 +1,6 @@
 //! One verb per file: checks first, acts second, tells what it did.
 
+pub mod await_addons;
 pub mod await_nodes;
 pub mod check_provider;
 pub mod create_machines;

@@ -40,15 +40,14 @@ async fn drive(store: Arc<Store>, world: &World, mut stop: watch::Receiver<bool>
         autoscaler: autoscaler::Memory::default(),
     };
     let known = learn(&mut cx);
-    route::world_changed(&mut cx);
+    route::whole_world(&mut cx);
     cx.add(Controller::EventExpiry, "", "");
     loop {
         while !*stop.borrow() {
             take_in(&mut cx, &mut changes, known);
             if world_changes.has_changed().unwrap_or(false) {
                 world_changes.mark_unchanged();
-                cx.world = world.state();
-                route::world_changed(&mut cx);
+                route::world_changed(&mut cx, world.state());
             }
             let Some(work) = cx.queue.pop() else { break };
             reconcile(&mut cx, &work);
@@ -63,10 +62,7 @@ async fn drive(store: Arc<Store>, world: &World, mut stop: watch::Receiver<bool>
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             Some(change) = changes.recv() => observe(&mut cx, &change, known),
-            Ok(()) = world_changes.changed() => {
-                cx.world = world.state();
-                route::world_changed(&mut cx);
-            }
+            Ok(()) = world_changes.changed() => route::world_changed(&mut cx, world.state()),
             () = timer => {}
         }
     }

@@ -66,7 +66,7 @@ impl Pod {
 #[serde(rename_all = "camelCase")]
 struct PodView {
     metadata: MetaView,
-    spec: Value,
+    spec: SpecView,
     #[serde(default)]
     status: StatusView,
 }
@@ -76,6 +76,13 @@ struct PodView {
 struct MetaView {
     #[serde(default)]
     creation_timestamp: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SpecView {
+    #[serde(default)]
+    node_name: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -111,12 +118,12 @@ impl Pod {
         let mut statuses = view.status.container_statuses.iter().chain(&view.status.init_container_statuses);
         Self {
             object: object.clone(),
-            node: view.spec["nodeName"].as_str().unwrap_or_default().into(),
+            node: view.spec.node_name,
             phase: view.status.phase,
             ready: ready.as_ref().is_some_and(|ready| ready.status == "True"),
             ready_since: ready.and_then(|ready| ready.last_transition_time).unwrap_or_default(),
             blocked: statuses.any(|status| status.state.contains_key("waiting")),
-            requests: known.map_or_else(|| Requests::of_pod(&view.spec), |known| known.requests),
+            requests: known.map_or_else(|| Requests::of_pod(&object.value()["spec"]), |known| known.requests),
             ip: view.status.pod_ip,
             created: view.metadata.creation_timestamp,
         }

@@ -1,5 +1,8 @@
 //! Nodes: registered when their machine joins, ready when their kubelet posts, unknown when it stops.
 
+use std::collections::HashSet;
+
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -67,9 +70,19 @@ fn register(cx: &mut Context, machine: &Node) {
 }
 
 fn free_cidr(cx: &Context) -> String {
-    let used: Vec<_> = cx.list("Node", None).iter().map(|node| node.value()["spec"]["podCIDR"].take()).collect();
+    #[derive(Deserialize)]
+    struct Node {
+        spec: Spec,
+    }
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Spec {
+        #[serde(rename = "podCIDR")]
+        pod_cidr: String,
+    }
+    let used: HashSet<_> = cx.list("Node", None).iter().map(|node| node.decode::<Node>().spec.pod_cidr).collect();
     let cidr = |n: usize| format!("10.{}.{}.0/24", 42 + n / 256, n % 256);
-    (0..).map(cidr).find(|cidr| !used.iter().any(|one| one == cidr)).unwrap_or_default()
+    (0..214 * 256).map(cidr).find(|cidr| !used.contains(cidr)).unwrap_or_default()
 }
 
 fn labels(machine: &Node) -> Value {

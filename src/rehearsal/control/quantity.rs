@@ -1,36 +1,15 @@
-//! Kubernetes quantities, such as `250m` or `1Gi`.
+//! Sizes out of quantities; what is no quantity counts as nothing: stored objects were validated.
 
-/// Returns thousandths of the unit (`250m` is 250), rounded up; 0 when the text is no quantity.
+use crate::rehearsal::object::quantity::Quantity;
+
+/// Returns thousandths of the unit (`250m` is 250), rounded up.
 pub fn milli(text: &str) -> i64 {
-    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(split);
-    let Ok(number) = number.parse::<f64>() else { return 0 };
-    let factor = match suffix {
-        "n" => 1e-6,
-        "u" => 1e-3,
-        "m" => 1.0,
-        "" => 1e3,
-        "k" => 1e6,
-        "M" => 1e9,
-        "G" => 1e12,
-        "T" => 1e15,
-        "Ki" => 1024f64 * 1e3,
-        "Mi" => 1024f64.powi(2) * 1e3,
-        "Gi" => 1024f64.powi(3) * 1e3,
-        "Ti" => 1024f64.powi(4) * 1e3,
-        _ => exponent(suffix) * 1e3,
-    };
-    (number * factor).ceil() as i64
+    Quantity::parse(text).map_or(0, Quantity::millis)
 }
 
 /// Returns whole units (`1Ki` is 1024), rounded up.
 pub fn units(text: &str) -> i64 {
-    (milli(text) as f64 / 1e3).ceil() as i64
-}
-
-fn exponent(suffix: &str) -> f64 {
-    let digits = suffix.strip_prefix(['e', 'E']).and_then(|digits| digits.parse::<i32>().ok());
-    digits.map_or(0.0, |digits| 10f64.powi(digits))
+    Quantity::parse(text).map_or(0, Quantity::units)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Which work a change makes.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     context::Context,
     queue::{Controller, Work},
+    world::State,
 };
 use crate::rehearsal::store::{Change, ChangeKind, Object};
 
@@ -120,11 +121,35 @@ fn claims(cx: &mut Context) {
 fn unblock(cx: &mut Context, namespace: &str) {
     let blocked = cx.index.pods_in(namespace).filter(|pod| pod.blocked);
     let work: Vec<_> = blocked.map(|pod| Work::new(Controller::Kubelet, namespace, pod.name())).collect();
-    work.into_iter().for_each(|work| cx.queue.add(work));
+    for work in work {
+        cx.queue.add(work);
+    }
+}
+
+/// Takes in the new state of the world and queues what depends on the difference.
+pub fn world_changed(cx: &mut Context, now: State) {
+    let before = std::mem::replace(&mut cx.world, now);
+    let now = &cx.world;
+    let same_rules = before.faults == now.faults && before.pace == now.pace && before.disabled == now.disabled;
+    if !same_rules || before.has_server() != now.has_server() {
+        return whole_world(cx);
+    }
+    cx.add(Controller::Bootstrap, "", "");
+    cx.add(Controller::Scheduler, "", "");
+    let names: BTreeSet<_> = before.nodes.keys().chain(cx.world.nodes.keys()).cloned().collect();
+    for node in names {
+        if before.nodes.get(&node) == cx.world.nodes.get(&node) {
+            continue;
+        }
+        cx.add(Controller::Node, "", &node);
+        for (namespace, name) in cx.index.on_node(&node).names {
+            cx.add(Controller::Kubelet, &namespace, &name);
+        }
+    }
 }
 
 /// Queues everything that depends on the world: every node, every pod that may now heal or fail.
-pub fn world_changed(cx: &mut Context) {
+pub fn whole_world(cx: &mut Context) {
     cx.add(Controller::Bootstrap, "", "");
     cx.add(Controller::Scheduler, "", "");
     let nodes: Vec<_> = cx.world.nodes.keys().cloned().collect();
@@ -133,5 +158,7 @@ pub fn world_changed(cx: &mut Context) {
     }
     let pods: Vec<_> =
         cx.index.all_pods().map(|pod| Work::new(Controller::Kubelet, pod.namespace(), pod.name())).collect();
-    pods.into_iter().for_each(|work| cx.queue.add(work));
+    for work in pods {
+        cx.queue.add(work);
+    }
 }

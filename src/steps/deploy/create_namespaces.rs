@@ -1,8 +1,12 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
-use super::request::{list_all, send};
+use super::{
+    PARALLEL,
+    request::{list_all, send},
+};
 use crate::{
     effects::kube::{Kube, ObjectRef},
     engine::{Scope, Step},
@@ -31,15 +35,14 @@ pub async fn create_namespaces(
     scope: &Scope<'_>,
 ) -> Result<Done<()>, Failure> {
     let live = list_all(kube, [("v1".into(), "Namespace".into())], "").await?;
-    let mut changed = false;
-    for manifest in stacks.iter().flat_map(wanted) {
-        let object = ObjectRef::of(&manifest.object);
+    let one = async |manifest: Manifest| {
+        let live = live.get(&ObjectRef::of(&manifest.object));
         let declared = manifest.line > 0;
-        if declared || !live.contains_key(&object) {
-            changed |= send(kube, &manifest, live.get(&object), scope).await?;
-        }
-    }
-    Ok(Done::when(changed, ()))
+        if declared || live.is_none() { send(kube, &manifest, live, scope).await } else { Ok(false) }
+    };
+    let sent = stream::iter(stacks.iter().flat_map(wanted)).map(one).buffer_unordered(PARALLEL);
+    let changed: Vec<_> = sent.try_collect().await?;
+    Ok(Done::when(changed.contains(&true), ()))
 }
 
 /// Declared namespaces as they are written; used ones as made up here, with line 0.

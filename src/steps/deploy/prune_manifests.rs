@@ -42,10 +42,11 @@ pub async fn prune_manifests(
         None => prunable_kinds(kube).await?,
     };
     let live = list_all(kube, candidates, &selector_of(stacks)).await?;
-    let (kept, gone): (Vec<_>, Vec<_>) =
-        unwanted(&live, &applied.objects).into_iter().partition(|object| KEPT.contains(&object.kind.as_str()));
-    let is_home = |object: &ObjectRef| object.kind == "Namespace" && stacks.iter().any(|s| s.namespace == object.name);
-    for object in kept.iter().filter(|object| !is_home(object)) {
+    let (kept, gone): (Vec<_>, Vec<_>) = unwanted(&live, &applied.objects)
+        .into_iter()
+        .filter(|object| !is_used_namespace(object, stacks, applied))
+        .partition(|object| KEPT.contains(&object.kind.as_str()));
+    for object in &kept {
         scope.warn(format!("{object} is in no manifest any more; it was kept, because deleting it deletes data"));
     }
     delete_all(kube, &gone, scope).await?;
@@ -60,6 +61,12 @@ pub async fn prune_manifests(
         }
     }
     Ok(Done::when(!gone.is_empty(), ()))
+}
+
+/// Whether this is a namespace that no manifest declares and that the stacks need all the same.
+fn is_used_namespace(object: &ObjectRef, stacks: &[ParsedStack], applied: &Applied) -> bool {
+    let own = stacks.iter().any(|stack| stack.namespace == object.name);
+    object.kind == "Namespace" && (own || applied.objects.iter().any(|used| used.namespace == object.name))
 }
 
 /// Deletes objects concurrently; those that are gone already are fine.
@@ -109,4 +116,23 @@ pub(super) async fn prunable_kinds(kube: &dyn Kube) -> Result<Kinds, Failure> {
         .filter(|served| seen.insert((group(&served.api_version), served.plural.clone())))
         .map(|served| (served.api_version.clone(), served.kind.clone()))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fake_kube::stack, *};
+
+    #[test]
+    fn a_namespace_that_is_used_belongs_to_the_stacks_though_no_manifest_declares_it() {
+        let object = |kind: &str, namespace: &str, name: &str| ObjectRef {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        let applied = Applied { objects: [object("ConfigMap", "used", "c")].into(), recorded: Vec::new() };
+        let is_used = |name: &str| is_used_namespace(&object("Namespace", "", name), &[stack("")], &applied);
+        assert!(is_used("shop") && is_used("used"));
+        assert!(!is_used("left"));
+    }
 }

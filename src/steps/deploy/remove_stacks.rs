@@ -155,7 +155,7 @@ async fn wait_until_gone(
     let patience = Patience {
         what: "everything to be gone".into(),
         within: Duration::from_secs(120),
-        every: Duration::from_millis(100),
+        every: Duration::from_millis(25),
         failure: &ROLLOUT_INCOMPLETE,
     };
     scope

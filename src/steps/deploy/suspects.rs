@@ -24,6 +24,9 @@ const LOG_LINES: u32 = 20;
 /// How long a controller may be refused its pods before that is a failure.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How many times longer than a look the pause after it is.
+const REST: u32 = 5;
+
 /// What was found, since when.
 pub struct Suspects<'a> {
     advice: Advice<'a>,
@@ -35,6 +38,8 @@ pub struct Suspects<'a> {
     others_settled: bool,
     /// When the last healthy pod became ready.
     settled_at: Option<Timestamp>,
+    /// Before this there is no closer look.
+    next_look: Instant,
 }
 
 struct Suspect {
@@ -58,16 +63,22 @@ impl<'a> Suspects<'a> {
             current: Vec::new(),
             others_settled: false,
             settled_at: None,
+            next_look: Instant::now(),
         }
     }
 
-    /// Looks at the pods and events of the unready workloads.
+    /// Looks at the pods and events of the unready workloads, unless that was done just now: among thousands of pods a
+    /// look takes its time, and would slow the cluster that it waits for.
     pub async fn look(
         &mut self,
         kube: &dyn Kube,
         unready: &[(Option<&Value>, &Workload)],
         scope: &Scope<'_>,
     ) -> Result<(), Failure> {
+        let started = Instant::now();
+        if started < self.next_look {
+            return Ok(());
+        }
         let namespaces: BTreeSet<_> = unready.iter().map(|(_, workload)| workload.namespace.as_str()).collect();
         let mut world = World::default();
         for namespace in namespaces {
@@ -86,6 +97,7 @@ impl<'a> Suspects<'a> {
             }));
         }
         self.others_settled = settled;
+        self.next_look = Instant::now() + started.elapsed() * REST;
         Ok(())
     }
 
@@ -100,7 +112,8 @@ impl<'a> Suspects<'a> {
     ) {
         let sets = unready.iter().filter_map(|(object, _)| *object).filter(|object| object["kind"] == "StatefulSet");
         for pod in sets.flat_map(|set| world.old_pods_of(set)) {
-            let stuck = diagnosis::diagnose(pod, &world.events).filter(|finding| finding.entry != &POD_NOT_READY);
+            let stuck =
+                diagnosis::diagnose(pod, world.events_about(pod)).filter(|finding| finding.entry != &POD_NOT_READY);
             let Some(finding) = stuck.filter(|finding| self.replaced.insert(finding.uid.clone())) else { continue };
             let object = ObjectRef {
                 api_version: "v1".into(),
@@ -118,7 +131,7 @@ impl<'a> Suspects<'a> {
 
     fn cause(&self, world: &World, object: &Value, workload: &Workload) -> Option<((String, &'static str), Cause)> {
         let mut findings: Vec<_> =
-            world.pods_of(object).filter_map(|pod| diagnosis::diagnose(pod, &world.events)).collect();
+            world.pods_of(object).filter_map(|pod| diagnosis::diagnose(pod, world.events_about(pod))).collect();
         findings.sort_by_key(|finding| rank(finding.entry.id));
         if let State::Failed(words) = rollout::rollout(object).state {
             return Some(self.given_up(object, workload, &words, findings.first()));
@@ -126,8 +139,9 @@ impl<'a> Suspects<'a> {
         if let Some(finding) = findings.into_iter().next() {
             return Some(((finding.uid.clone(), finding.entry.id), Cause::Pod(finding)));
         }
-        let owners: Vec<_> = std::iter::once(object).chain(world.replica_sets_of(object)).collect();
-        let refusal = diagnosis::creation_refusals(&owners, &world.events).into_iter().next()?;
+        let mut owners = std::iter::once(object).chain(world.replica_sets_of(object));
+        let refusal = owners
+            .find_map(|owner| diagnosis::creation_refusals(&[owner], world.events_about(owner)).into_iter().next())?;
         let failure =
             Failure::new(&OBJECT_REFUSED, format!("{} `{}` may not make its pods", workload.kind, workload.name))
                 .because(refusal)

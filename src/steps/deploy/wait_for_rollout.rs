@@ -63,7 +63,7 @@ pub async fn wait_for_rollout(
         if started.elapsed() > patience {
             return Err(took_too_long(kube, &mut suspects, patience, &last_seen).await);
         }
-        tokio::time::sleep((started.elapsed() / 20).clamp(Duration::from_millis(100), Duration::from_secs(1))).await;
+        tokio::time::sleep((started.elapsed() / 20).clamp(Duration::from_millis(25), Duration::from_secs(1))).await;
         scope.go_on()?;
     }
 }

@@ -1,5 +1,7 @@
 //! The pods, replica sets and events around a workload.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::{
@@ -13,7 +15,8 @@ use crate::{
 pub struct World {
     pub pods: Vec<Value>,
     replica_sets: Vec<Value>,
-    pub events: Vec<Value>,
+    /// By the uid of the object they are about: there may be thousands of both.
+    events: HashMap<String, Vec<Value>>,
 }
 
 impl World {
@@ -27,8 +30,15 @@ impl World {
             futures::try_join!(list("v1", "Pod"), list("apps/v1", "ReplicaSet"), list("v1", "Event"))?;
         self.pods.extend(pods);
         self.replica_sets.extend(replica_sets);
-        self.events.extend(events);
+        for event in events {
+            let about = event["involvedObject"]["uid"].as_str().unwrap_or_default().into();
+            self.events.entry(about).or_default().push(event);
+        }
         Ok(())
+    }
+
+    pub fn events_about(&self, object: &Value) -> &[Value] {
+        self.events.get(&uid(object)).map_or(&[], Vec::as_slice)
     }
 
     pub fn replica_sets_of(&self, object: &Value) -> impl Iterator<Item = &Value> {

@@ -78,8 +78,8 @@ impl Candidate {
     /// The first reason the real scheduler would give.
     pub fn takes(&self, cx: &Context, pod: &Pod, value: &Value) -> Result<(), Refusal> {
         let spec = &value["spec"];
-        let cordon = serde_json::json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
-        if self.unschedulable && !tolerates(spec, &cordon) {
+        let cordon = || serde_json::json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
+        if self.unschedulable && !tolerates(spec, &cordon()) {
             return Err(Refusal::Unschedulable);
         }
         if !self.matches_affinity(spec) {
@@ -134,15 +134,15 @@ impl Candidate {
     fn pod_affinity(&self, cx: &Context, pod: &Pod, affinity: &Value) -> Result<(), Refusal> {
         let terms = |kind: &str| {
             let terms = &affinity[kind]["requiredDuringSchedulingIgnoredDuringExecution"];
-            terms.as_array().cloned().unwrap_or_default()
+            terms.as_array().into_iter().flatten()
         };
         for term in terms("podAntiAffinity") {
-            if self.neighbours(cx, pod, &term).0 {
+            if self.neighbours(cx, pod, term).0 {
                 return Err(Refusal::PodAntiAffinity);
             }
         }
         for term in terms("podAffinity") {
-            let (near, anywhere) = self.neighbours(cx, pod, &term);
+            let (near, anywhere) = self.neighbours(cx, pod, term);
             let first_of_its_kind = !anywhere && matches(&term["labelSelector"], &pod.object.labels);
             if !near && !first_of_its_kind {
                 return Err(Refusal::PodAffinity);

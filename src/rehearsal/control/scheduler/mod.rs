@@ -48,9 +48,11 @@ pub fn reconcile(cx: &mut Context) {
 /// What one round knows of the nodes; binding keeps it up to date.
 struct Round {
     nodes: Vec<Candidate>,
-    /// Pods of one owner by node.
-    spread: HashMap<String, HashMap<String, usize>>,
+    spread: Spread,
 }
+
+/// Pods by owner and node.
+type Spread = HashMap<String, HashMap<String, usize>>;
 
 impl Round {
     fn new(cx: &Context) -> Self {
@@ -58,17 +60,18 @@ impl Round {
         let nodes = nodes.iter().map(|node| Candidate::new(node, cx.index.on_node(&node.key.name).requests)).collect();
         Self { nodes, spread: HashMap::new() }
     }
+}
 
-    fn spread<'a>(&'a mut self, cx: &Context, pod: &Pod) -> &'a mut HashMap<String, usize> {
-        let owner = pod.object.controller().map_or_else(String::new, |owner| owner.uid.clone());
-        self.spread.entry(owner).or_insert_with_key(|owner| {
-            let mut counts = HashMap::new();
-            for pod in cx.index.pods_of(owner) {
-                *counts.entry(pod.node.clone()).or_default() += 1;
-            }
-            counts
-        })
-    }
+/// Returns how many pods of this pod's owner each node has.
+fn pods_by_node<'a>(spread: &'a mut Spread, cx: &Context, pod: &Pod) -> &'a mut HashMap<String, usize> {
+    let owner = pod.object.controller().map_or_else(String::new, |owner| owner.uid.clone());
+    spread.entry(owner).or_insert_with_key(|owner| {
+        let mut counts = HashMap::new();
+        for pod in cx.index.pods_of(owner) {
+            *counts.entry(pod.node.clone()).or_default() += 1;
+        }
+        counts
+    })
 }
 
 /// Returns whether the pod was bound.
@@ -83,7 +86,9 @@ fn schedule(cx: &mut Context, round: &mut Round, pod: &Pod) -> bool {
     match choose(cx, round, pod, &value) {
         Ok((node, claims)) if claims.is_empty() => bind(cx, round, pod, value, &node),
         Ok((node, claims)) => {
-            claims.iter().for_each(|claim| storage::select_node(cx, claim, &node));
+            for claim in &claims {
+                storage::select_node(cx, claim, &node);
+            }
             false
         }
         Err(message) => {
@@ -115,9 +120,10 @@ fn choose(cx: &Context, round: &mut Round, pod: &Pod, value: &Value) -> Result<(
             Err(refusal) => *refusals.entry(refusal.to_string()).or_default() += 1,
         }
     }
-    let spread = round.spread(cx, pod).clone();
+    let Round { nodes, spread } = round;
+    let spread = pods_by_node(spread, cx, pod);
     let best = fit.into_iter().min_by_key(|place| {
-        let node = &round.nodes[*place];
+        let node = &nodes[*place];
         (spread.get(&node.name).copied().unwrap_or(0), node.used.pods, node.used.cpu)
     });
     let best = best.ok_or_else(|| unavailable(total, &refusals))?;
@@ -150,7 +156,7 @@ fn bind(cx: &mut Context, round: &mut Round, pod: &Pod, mut value: Value, node: 
     if !cx.update(object, value) {
         return false;
     }
-    *round.spread(cx, pod).entry(node.to_owned()).or_default() += 1;
+    *pods_by_node(&mut round.spread, cx, pod).entry(node.to_owned()).or_default() += 1;
     if let Some(candidate) = round.nodes.iter_mut().find(|candidate| candidate.name == node) {
         candidate.used += pod.requests;
     }

@@ -1,0 +1,53 @@
+//! The words that every screen uses.
+
+use super::failure;
+use crate::{engine::Outcome, failure::Failure};
+
+/// What a screen says at the first Ctrl-C.
+pub const STOPPING: &str = "stopping: what is under way may end; Ctrl-C again ends it at once";
+
+/// Returns the lines that end a run on a screen.
+pub fn closing(failure: Option<&Failure>, notes: &[String], next: &[String]) -> Vec<String> {
+    let failure = failure.map(failure::render).unwrap_or_default();
+    let notes = notes.iter().map(|note| format!("note: {note}"));
+    let next = next.iter().map(|command| format!("next: {command}"));
+    failure.lines().map(str::to_owned).chain(notes).chain(next).collect()
+}
+
+pub fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Changed => "changed",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Failed => "failed",
+    }
+}
+
+/// Returns `on: ` for something that is about one machine, pod or object.
+pub fn about(on: Option<&str>) -> String {
+    on.map_or_else(String::new, |on| format!("{on}: "))
+}
+
+/// Returns what a repeated attempt is about, and why there is one.
+pub fn retry(what: &str, attempt: u32, because: &str) -> String {
+    format!("{what}: attempt {attempt}, because: {because}")
+}
+
+/// Returns `0.12 s`, `12.3 s`, `1 min 15 s`.
+pub fn seconds(milliseconds: u64) -> String {
+    match milliseconds {
+        0..10_000 => format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10),
+        10_000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        _ => format!("{} min {:02} s", milliseconds / 60_000, milliseconds / 1000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_as_exact_as_people_need() {
+        let shown = [0, 125, 9_999, 10_000, 59_999, 60_000, 3_725_000].map(seconds);
+        assert_eq!(shown, ["0.00 s", "0.12 s", "9.99 s", "10.0 s", "59.9 s", "1 min 00 s", "62 min 05 s"]);
+    }
+}
