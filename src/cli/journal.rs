@@ -16,17 +16,19 @@ pub async fn show(view: &View<'_>, machine: &Machine, tail: usize, follow: bool)
     let host = view.provider.host(machine);
     let mut before = host.journal(machine.role.unit(), tail).await?;
     screen::print(&before);
+    if !follow {
+        return Ok(0);
+    }
     let cancel = interrupt::listen();
-    while follow {
+    loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            () = cancel.cancelled() => break,
+            () = cancel.cancelled() => return Ok(0),
         }
         let now = host.journal(machine.role.unit(), tail.max(1)).await?;
         fresh(&before, &now).iter().for_each(|line| screen::print(line));
         before = now;
     }
-    Ok(0)
 }
 
 /// Returns the lines of `now` that are not the end of `before`.
