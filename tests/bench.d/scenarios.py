@@ -78,7 +78,7 @@ def kubectl(table, one):
     one.kubectl("api-resources")
     table.add("`kubectl apply --server-side` (waits for nothing)", [one.kubectl(*apply)])
     table.add("the same, unchanged", [one.kubectl(*apply)])
-    table.add("`kubectl delete`, until all is gone", [one.kubectl("delete", "-f", "manifests")])
+    table.add("`kubectl delete`, until all is gone", [one.kubectl("delete", "--ignore-not-found", "-f", "manifests")])
     table.add("`kubectl apply`, client-side", [one.kubectl("apply", "-f", "manifests")])
     table.add("the same, unchanged", [one.kubectl("apply", "-f", "manifests")])
 
