@@ -1,9 +1,11 @@
 //! What went wrong, in a form a screen, a log and an exit code can all be made from.
 
 mod catalogue;
+mod program;
 
 pub use catalogue::*;
 pub use catalogue::{CATALOGUE, Entry};
+pub use program::called_as;
 
 use serde::{Deserialize, Serialize};
 

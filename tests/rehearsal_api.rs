@@ -1,5 +1,7 @@
 //! The rehearsal's API as the real kubectl sees it, without controllers.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
+
 use std::{
     path::PathBuf,
     process::{Command, Output, Stdio},

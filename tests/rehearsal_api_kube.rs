@@ -1,5 +1,7 @@
 //! The rehearsal's API as the kube client sees it.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

@@ -53,7 +53,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
         return plan::show(global, &session, &stacks).await;
     }
     let (_lock, state) = session.lock("create")?;
-    let real = real::next_step(session.cluster.provider, &session.abilities());
+    let real = real::next_step(session.cluster.provider, session.abilities());
     session
         .run(global, "create", &stacks, &state, async |context| {
             let created = flows::create::create(context).await;

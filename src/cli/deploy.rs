@@ -15,6 +15,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     let session = Session::open(global, None)?;
     let stacks = session.stacks()?;
     flows::deploy::chosen(&stacks, &args.stacks)?;
+    session.must_exist()?;
     let (_lock, state) = session.lock("deploy")?;
     let deploy = async |context: &flows::Context<'_>| flows::deploy::deploy(context, &args.stacks).await;
     session.run(global, "deploy", &stacks, &state, deploy).await

@@ -3,7 +3,7 @@ use clap::Parser;
 use super::{global::Global, screen, session::Session};
 use crate::{
     effects::computer::Computer,
-    failure::Failure,
+    failure::{Failure, called_as},
     flows::status::status_of,
     model::{
         finding::{Finding, Level},
@@ -21,6 +21,9 @@ pub async fn run(global: &Global, _: Args) -> Result<u8, Failure> {
     match Session::open(global, None) {
         Ok(session) => cluster(&session, &mut findings).await,
         Err(failure) => findings.push(finding(&failure)),
+    }
+    for finding in &mut findings {
+        finding.fix = finding.fix.take().map(|fix| called_as(&fix, &global.program()));
     }
     if global.json() {
         let findings = serde_json::to_string(&findings).expect("findings are JSON");
@@ -69,7 +72,7 @@ async fn cluster(session: &Session, findings: &mut Vec<Finding>) {
         Ok(status) => {
             let words = format!("cluster {} is {}", status.cluster, status.state.name());
             if status.state == ClusterState::Partial {
-                findings.push(Finding::problem(words, Some(format!("{} create", session.program))));
+                findings.push(Finding::problem(words, Some("./orchestrator create".into())));
                 findings.extend(status.problems.into_iter().map(|problem| Finding::problem(problem, None)));
             } else {
                 findings.push(Finding::ok(words));

@@ -1,8 +1,13 @@
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::report::Verbosity;
+
+const CONFIG: &str = "orchestrator.toml";
 
 /// The options of every command.
 #[derive(Debug, Args)]
@@ -13,7 +18,7 @@ pub struct Global {
         long,
         global = true,
         env = "ORCHESTRATOR_CONFIG",
-        default_value = "orchestrator.toml",
+        default_value = CONFIG,
         value_name = "FILE"
     )]
     pub config: PathBuf,
@@ -70,6 +75,16 @@ impl Global {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         }
+    }
+
+    /// Returns how the user calls the program for the same cluster: by the launcher's or the binary's name.
+    pub fn program(&self) -> String {
+        let mut words = vec![std::env::var("ORCHESTRATOR_PROGRAM").unwrap_or_else(|_| "orchestrator".into())];
+        if self.config != Path::new(CONFIG) {
+            words.push(format!("--config {}", self.config.display()));
+        }
+        words.extend(self.cluster.iter().map(|cluster| format!("--cluster {cluster}")));
+        words.join(" ")
     }
 
     pub fn json(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::{
 /// Turns the first Ctrl-C or SIGTERM into a wish to stop, and ends the program at the second.
 pub fn listen() -> Cancel {
     let (canceller, cancel) = Canceller::new();
+    #[expect(clippy::disallowed_methods, reason = "it listens as long as the program runs")]
     tokio::spawn(async move {
         let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
         else {
@@ -21,6 +22,7 @@ pub fn listen() -> Cancel {
                 _ = terminate.recv() => {}
             }
             if count > 0 {
+                #[expect(clippy::exit, reason = "at once, whatever is under way")]
                 process::exit(Kind::Interrupted.exit_code().into());
             }
             canceller.cancel();

@@ -5,7 +5,8 @@ use clap::Parser;
 use super::{global::Global, screen, session::Session};
 use crate::{
     effects::{kubeconfig, state_directory::State},
-    failure::{Failure, KUBECONFIG_UNUSABLE, NO_CLUSTER},
+    failure::{Failure, KUBECONFIG_UNUSABLE},
+    flows::no_cluster,
 };
 
 /// Print the cluster's kubeconfig, or merge it into your own
@@ -18,10 +19,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     let session = Session::open(global, None)?;
-    let text = fs::read_to_string(session.directory.kubeconfig()).map_err(|_| {
-        Failure::new(&NO_CLUSTER, format!("there is no cluster `{}` yet", session.cluster.name))
-            .hint(format!("{} create", session.program))
-    })?;
+    let text = fs::read_to_string(session.directory.kubeconfig()).map_err(|_| no_cluster(&session.cluster.name))?;
     if !args.merge {
         screen::print(&text);
         return Ok(0);

@@ -6,7 +6,7 @@ use super::{global::Global, interrupt, screen, session::Session};
 use crate::{
     effects::kube::{Kube, KubeError, LogQuery, ObjectRef},
     failure::{Failure, NO_SUCH_TARGET},
-    flows::View,
+    flows::{self, View},
     model::MachineState,
     plan::selector,
 };
@@ -50,12 +50,13 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     if let Some(machine) = machines.iter().find(|machine| machine.name == args.target) {
         if machine.state == MachineState::Stopped {
             return Err(Failure::new(&NO_SUCH_TARGET, format!("node `{}` is stopped", machine.name))
-                .hint(format!("{} start", session.program)));
+                .hint("./orchestrator start"));
         }
         let lines = usize::try_from(args.tail).unwrap_or(usize::MAX);
         screen::print(&view.provider.host(machine).journal(machine.role.unit(), lines).await?);
         return Ok(0);
     }
+    flows::running(&machines, &session.cluster.name)?;
     let kube = view.kube().await?;
     let sources = sources(&view, kube.as_ref(), &args).await?;
     let several = sources.len() > 1;

@@ -31,7 +31,7 @@ pub fn sink(global: &Global, verbosity: Verbosity) -> Box<dyn Sink> {
 /// Shows a failure that happened outside a run and returns its exit code.
 pub fn fail(global: &Global, failure: Failure) -> u8 {
     let (_canceller, cancel) = Canceller::new();
-    Run::new(vec![sink(global, Verbosity::Quiet)], cancel, None).finish(Err(failure))
+    Run::new(vec![sink(global, Verbosity::Quiet)], cancel, None).called(global.program()).finish(Err(failure))
 }
 
 /// Prints data on stdout. Nobody reading any more is no error.

@@ -14,7 +14,7 @@ use crate::{
     },
     engine::{Ending, EventKind, Run},
     failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
-    flows::{Context, View},
+    flows::{Context, View, no_cluster},
     model::ProviderKind,
     plan::{
         cluster::Cluster,
@@ -33,8 +33,6 @@ pub struct Session {
     pub directory: StateDirectory,
     pub provider: Box<dyn Provider>,
     pub computer: Computer,
-    /// How the user calls the program.
-    pub program: String,
 }
 
 impl Session {
@@ -69,7 +67,7 @@ impl Session {
             }
             other => return Err(not_available(other)),
         };
-        Ok(Self { cluster, directory, provider, computer: Computer::new(), program: program() })
+        Ok(Self { cluster, directory, provider, computer: Computer::new() })
     }
 
     /// Reads and checks the manifests of every stack.
@@ -112,6 +110,14 @@ impl Session {
         }
     }
 
+    /// Checks that the cluster left a state, before anything is made for it.
+    ///
+    /// # Errors
+    /// When there is no cluster.
+    pub fn must_exist(&self) -> Result<(), Failure> {
+        if self.directory.exists() { Ok(()) } else { Err(no_cluster(&self.cluster.name)) }
+    }
+
     /// Makes the state directory, takes the lock and returns the state, making one for a new cluster.
     ///
     /// # Errors
@@ -119,18 +125,17 @@ impl Session {
     pub fn lock(&self, command: &str) -> Result<(Lock, State), Failure> {
         self.directory.prepare()?;
         let lock = self.directory.lock(command)?;
-        let state = match self.directory.load()? {
-            Some(state) => state,
-            None => {
-                let state = State {
-                    id: uuid::Uuid::new_v4().to_string(),
-                    provider: self.cluster.provider.name().into(),
-                    token: uuid::Uuid::new_v4().simple().to_string(),
-                    merged_into: None,
-                };
-                self.directory.save(&state)?;
-                state
-            }
+        let state = if let Some(state) = self.directory.load()? {
+            state
+        } else {
+            let state = State {
+                id: uuid::Uuid::new_v4().to_string(),
+                provider: self.cluster.provider.name().into(),
+                token: uuid::Uuid::new_v4().simple().to_string(),
+                merged_into: None,
+            };
+            self.directory.save(&state)?;
+            state
         };
         Ok((lock, state))
     }
@@ -149,7 +154,7 @@ impl Session {
     ) -> Result<u8, Failure> {
         let log = self.directory.begin_run(command)?;
         let sinks = vec![screen::sink(global, global.verbosity()), Box::new(JsonLines(log))];
-        let run = Run::new(sinks, interrupt::listen(), global.timeout);
+        let run = Run::new(sinks, interrupt::listen(), global.timeout).called(global.program());
         run.emit(EventKind::RunStarted {
             command: command.into(),
             cluster: self.cluster.name.clone(),
@@ -157,7 +162,7 @@ impl Session {
             version: env!("CARGO_PKG_VERSION").into(),
         });
         let kubectl = format!("kubectl --kubeconfig {}", shown(&self.directory.kubeconfig()));
-        let context = Context { run: &run, view: self.view(stacks), state, program: &self.program, kubectl: &kubectl };
+        let context = Context { run: &run, view: self.view(stacks), state, kubectl: &kubectl };
         let mut message = String::new();
         let result = flow(&context).await.inspect(|ending| message.clone_from(&ending.message));
         let code = run.finish(result);
@@ -197,9 +202,4 @@ fn not_available(kind: ProviderKind) -> Failure {
     Failure::new(&PROVIDER_NOT_AVAILABLE, format!("this version has no provider `{}` yet", kind.name()))
         .because("it has `rehearsal`")
         .hint("./orchestrator create --provider rehearsal")
-}
-
-/// Returns how the user calls the program: through the launcher, or by the binary's name.
-fn program() -> String {
-    std::env::var("ORCHESTRATOR_PROGRAM").unwrap_or_else(|_| "orchestrator".into())
 }

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::{global::Global, interrupt, screen, session::Session};
 use crate::{
-    failure::Failure,
+    failure::{Failure, called_as},
     flows::status::status_of,
     model::status::{ClusterState, Status},
     report,
@@ -47,7 +47,7 @@ fn show(global: &Global, status: &Status) {
     if global.json() {
         screen::print(&serde_json::to_string(status).expect("a status is JSON"));
     } else {
-        screen::print(&report::status::render(status));
+        screen::print(&called_as(&report::status::render(status), &global.program()));
     }
 }
 

@@ -19,6 +19,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     let session = Session::open(global, None)?;
     let stacks = session.stacks()?;
     let chosen = flows::deploy::chosen(&stacks, &args.stacks)?;
+    session.must_exist()?;
     let (_lock, state) = session.lock("undeploy")?;
     let data = if args.volumes { Data::Delete } else { Data::Keep };
     let undeploy = async |context: &flows::Context<'_>| flows::undeploy::undeploy(context, &chosen, data).await;

@@ -38,6 +38,11 @@ impl Computer {
     }
 }
 
+/// Returns the value of an environment variable, if it is set to text.
+pub fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
 impl Default for Computer {
     fn default() -> Self {
         Self::new()

@@ -59,6 +59,11 @@ impl StateDirectory {
         self.path.join("kubeconfig")
     }
 
+    /// Returns the text of the kubeconfig, if there is one.
+    pub fn read_kubeconfig(&self) -> Option<String> {
+        fs::read_to_string(self.kubeconfig()).ok()
+    }
+
     pub fn runs(&self) -> PathBuf {
         self.path.join("runs")
     }
@@ -72,7 +77,7 @@ impl StateDirectory {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
             fs::set_permissions(&self.path, Permissions::from_mode(0o700))?;
             let ignore = self.root.join(".gitignore");
-            if ignore.exists() { Ok(()) } else { fs::write(ignore, "*\n") }
+            if ignore.exists() { Ok(()) } else { write_private(&ignore, "*\n") }
         };
         make().map_err(|error| self.unusable("make", &self.path, &error))
     }

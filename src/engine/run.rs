@@ -6,7 +6,7 @@ use std::{
 
 use super::{Cancel, Event, EventKind, Outcome, Scope, event::FORMAT};
 use crate::{
-    failure::{DEADLINE_PASSED, Failure, INTERRUPTED},
+    failure::{DEADLINE_PASSED, Failure, INTERRUPTED, called_as},
     model::Done,
 };
 
@@ -49,6 +49,7 @@ pub struct Run {
     started: Instant,
     deadline: Option<(Instant, Duration)>,
     cancel: Cancel,
+    program: String,
 }
 
 impl Run {
@@ -63,7 +64,14 @@ impl Run {
             started,
             deadline: timeout.map(|timeout| (started + timeout, timeout)),
             cancel,
+            program: "orchestrator".into(),
         }
+    }
+
+    /// Has the commands that events name begin with the program as the user calls it.
+    #[must_use]
+    pub fn called(self, program: impl Into<String>) -> Self {
+        Self { program: program.into(), ..self }
     }
 
     /// Tells every sink what happened.
@@ -114,6 +122,7 @@ impl Run {
                 Ok(done.into_inner())
             }
             Err(failure) => {
+                let failure = failure.called_as(&self.program);
                 self.emit(EventKind::StepFailed { step: step.id.into(), elapsed_ms, failure: failure.clone() });
                 Err(failure)
             }
@@ -159,8 +168,9 @@ impl Run {
     pub fn finish(&self, result: Result<Ending, Failure>) -> u8 {
         let (ending, failure) = match result {
             Ok(ending) => (ending, None),
-            Err(failure) => (Ending::default(), Some(failure)),
+            Err(failure) => (Ending::default(), Some(failure.called_as(&self.program))),
         };
+        let called = |words: Vec<String>| words.iter().map(|words| called_as(words, &self.program)).collect();
         let exit_code = failure.as_ref().map_or(ending.exit_code, Failure::exit_code);
         self.emit(EventKind::RunFinished {
             ok: exit_code == 0,
@@ -169,8 +179,8 @@ impl Run {
             elapsed_ms: milliseconds(self.started),
             message: (!ending.message.is_empty()).then_some(ending.message),
             failure,
-            notes: ending.notes,
-            next: ending.next,
+            notes: called(ending.notes),
+            next: called(ending.next),
         });
         exit_code
     }

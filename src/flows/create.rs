@@ -1,4 +1,8 @@
-use super::{Context, deploy::deploy_stacks, node::nodes_from};
+use super::{
+    Context,
+    deploy::{deploy_stacks, notes},
+    node::nodes_from,
+};
 use crate::{
     engine::Ending,
     failure::Failure,
@@ -29,8 +33,8 @@ pub async fn create(context: &Context<'_>) -> Result<Ending, Failure> {
     let ((), urls) = futures::future::try_join(addons, stacks).await?;
     Ok(Ending {
         message: "cluster created".into(),
-        notes: view.provider.caution().into_iter().chain(urls).collect(),
-        next: vec![format!("{} status", context.program), format!("{} get pods -A", context.kubectl)],
+        notes: notes(view.provider, &urls),
+        next: vec!["./orchestrator status".into(), format!("{} get pods -A", context.kubectl)],
         exit_code: 0,
     })
 }

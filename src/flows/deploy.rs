@@ -1,12 +1,13 @@
 use std::{collections::BTreeSet, rc::Rc};
 
-use super::Context;
+use super::{Context, running};
 use crate::{
     effects::kube::Kube,
     engine::Ending,
     failure::{Failure, NO_SUCH_STACK},
-    model::{Machine, MachineState},
+    model::Machine,
     plan::{diagnosis::Advice, images::references, manifests::images, stack::ParsedStack, urls::urls},
+    providers::Provider,
     steps::{deliver_images::deliver_images, deploy, list_machines::list_machines, prepare_provider::prepare_provider},
 };
 
@@ -16,17 +17,17 @@ use crate::{
 /// What the cluster refused, or what does not become ready, with its cause.
 pub async fn deploy(context: &Context<'_>, names: &[String]) -> Result<Ending, Failure> {
     let stacks = chosen(context.view.stacks, names)?;
-    let kube = context.view.kube().await?;
     let machines = list_machines(context.run, context.view.provider).await?;
-    if machines.iter().any(|machine| machine.state == MachineState::Running) {
-        prepare_provider(context.run, context.view.provider).await?;
-    }
+    running(&machines, &context.view.cluster.name)?;
+    prepare_provider(context.run, context.view.provider).await?;
+    let kube = context.view.kube().await?;
     let urls = deploy_stacks(context, &kube, &stacks, &machines).await?;
-    Ok(Ending {
-        message: "stacks deployed".into(),
-        notes: context.view.provider.caution().into_iter().chain(urls).collect(),
-        ..Ending::default()
-    })
+    Ok(Ending { message: "stacks deployed".into(), notes: notes(context.view.provider, &urls), ..Ending::default() })
+}
+
+/// Returns what people should know once stacks run.
+pub fn notes(provider: &dyn Provider, urls: &[String]) -> Vec<String> {
+    provider.caution().into_iter().chain(urls.iter().map(|url| format!("reach it at {url}"))).collect()
 }
 
 /// Has these stacks on the cluster and returns where people reach them.

@@ -10,7 +10,7 @@ pub mod status;
 pub mod stop;
 pub mod undeploy;
 
-use std::{fs, rc::Rc};
+use std::rc::Rc;
 
 use crate::{
     effects::{
@@ -19,6 +19,7 @@ use crate::{
     },
     engine::Run,
     failure::{Failure, NO_CLUSTER},
+    model::{Machine, MachineState},
     plan::{cluster::Cluster, stack::ParsedStack},
     providers::Provider,
 };
@@ -38,8 +39,6 @@ pub struct Context<'a> {
     pub run: &'a Run,
     pub view: View<'a>,
     pub state: &'a State,
-    /// How the user calls the program.
-    pub program: &'a str,
     /// How the user's kubectl reaches the cluster.
     pub kubectl: &'a str,
 }
@@ -50,10 +49,32 @@ impl View<'_> {
     /// # Errors
     /// When there is none.
     pub async fn kube(&self) -> Result<Rc<dyn Kube>, Failure> {
-        let text = fs::read_to_string(self.directory.kubeconfig()).map_err(|_| {
-            Failure::new(&NO_CLUSTER, format!("there is no cluster `{}` yet", self.cluster.name))
-                .hint("./orchestrator create")
-        })?;
+        let text = self.directory.read_kubeconfig().ok_or_else(|| no_cluster(&self.cluster.name))?;
         self.connect.connect(&text).await
     }
+}
+
+/// Checks that the cluster has machines.
+///
+/// # Errors
+/// When it has none.
+pub fn some(machines: &[Machine], cluster: &str) -> Result<(), Failure> {
+    if machines.is_empty() { Err(no_cluster(cluster)) } else { Ok(()) }
+}
+
+/// Checks that a machine of the cluster has power, so that its API may answer.
+///
+/// # Errors
+/// When there is no cluster or all of it is stopped.
+pub fn running(machines: &[Machine], cluster: &str) -> Result<(), Failure> {
+    some(machines, cluster)?;
+    if machines.iter().any(|machine| machine.state == MachineState::Running) {
+        return Ok(());
+    }
+    Err(Failure::new(&NO_CLUSTER, format!("cluster `{cluster}` is stopped")).hint("./orchestrator start"))
+}
+
+/// The failure of a command that needs a cluster where there is none.
+pub fn no_cluster(cluster: &str) -> Failure {
+    Failure::new(&NO_CLUSTER, format!("there is no cluster `{cluster}`")).hint("./orchestrator create")
 }

@@ -52,6 +52,15 @@ async fn observe(
     stacks: &[ParsedStack],
 ) -> Result<(Vec<crate::model::NodeStatus>, Vec<Value>), String> {
     let kube = view.kube().await.map_err(|failure| failure.to_string())?;
+    let seen = futures::future::try_join(nodes(kube.as_ref()), objects_of(kube.as_ref(), stacks)).await;
+    seen.map_err(|error: KubeError| error.to_string())
+}
+
+/// Returns every object on the cluster that was applied for a stack, of the kinds that these stacks have.
+///
+/// # Errors
+/// What the cluster refused or that it did not answer.
+pub async fn objects_of(kube: &dyn Kube, stacks: &[ParsedStack]) -> Result<Vec<Value>, KubeError> {
     let secrets = stacks.iter().any(|stack| !stack.secrets.is_empty());
     let secrets = secrets.then(|| ("v1".to_owned(), "Secret".to_owned()));
     let kinds: BTreeSet<_> = stacks
@@ -60,13 +69,9 @@ async fn observe(
         .map(|manifest| (manifest.api_version().to_owned(), manifest.kind().to_owned()))
         .chain(secrets)
         .collect();
-    let objects = async {
-        let lists =
-            stream::iter(kinds).map(async |(api_version, kind)| owned(kube.as_ref(), &api_version, &kind).await);
-        let lists: Vec<_> = lists.buffered(PARALLEL).try_collect().await?;
-        Ok(lists.concat())
-    };
-    futures::future::try_join(nodes(kube.as_ref()), objects).await.map_err(|error: KubeError| error.to_string())
+    let lists = stream::iter(kinds).map(async |(api_version, kind)| owned(kube, &api_version, &kind).await);
+    let lists: Vec<_> = lists.buffered(PARALLEL).try_collect().await?;
+    Ok(lists.concat())
 }
 
 async fn owned(kube: &dyn Kube, api_version: &str, kind: &str) -> Result<Vec<Value>, KubeError> {

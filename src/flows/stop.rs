@@ -1,4 +1,4 @@
-use super::Context;
+use super::{Context, some};
 use crate::{
     engine::Ending,
     failure::Failure,
@@ -8,14 +8,11 @@ use crate::{
 /// Takes the power from every machine.
 ///
 /// # Errors
-/// The provider's.
+/// When there is no cluster; the provider's.
 pub async fn stop(context: &Context<'_>) -> Result<Ending, Failure> {
     let provider = context.view.provider;
     let machines = list_machines(context.run, provider).await?;
+    some(&machines, &context.view.cluster.name)?;
     stop_machines(context.run, provider, &machines).await?;
-    Ok(Ending {
-        message: "cluster stopped".into(),
-        next: vec![format!("{} start", context.program)],
-        ..Ending::default()
-    })
+    Ok(Ending { message: "cluster stopped".into(), next: vec!["./orchestrator start".into()], ..Ending::default() })
 }

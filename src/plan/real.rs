@@ -24,24 +24,23 @@ pub enum PackageManager {
 pub const PROVIDERS: &[ProviderKind] = &[ProviderKind::Rehearsal];
 
 /// Says how to make a rehearsal real on a computer with these abilities; `None` when it is no rehearsal.
-pub fn next_step(provider: ProviderKind, abilities: &Abilities) -> Option<String> {
+pub fn next_step(provider: ProviderKind, abilities: Abilities) -> Option<String> {
     if provider != ProviderKind::Rehearsal {
         return None;
     }
-    Some(match best(abilities) {
-        Some(kind) => format!("{}{}", to_make_it_real(kind, abilities), not_yet(kind)),
-        None => {
-            let install = install_vagrant(abilities.package_manager);
-            format!(
-                "to make it real on this computer, install Vagrant first ({install}), then \
-                 `./orchestrator create --provider vagrant`{}",
-                not_yet(ProviderKind::Vagrant)
-            )
-        }
+    Some(if let Some(kind) = best(abilities) {
+        format!("{}{}", to_make_it_real(kind, abilities), not_yet(kind))
+    } else {
+        let install = install_vagrant(abilities.package_manager);
+        format!(
+            "to make it real on this computer, install Vagrant first ({install}), then \
+             `./orchestrator create --provider vagrant`{}",
+            not_yet(ProviderKind::Vagrant)
+        )
     })
 }
 
-fn best(abilities: &Abilities) -> Option<ProviderKind> {
+fn best(abilities: Abilities) -> Option<ProviderKind> {
     if abilities.vagrant {
         Some(ProviderKind::Vagrant)
     } else if abilities.aws_credentials {
@@ -51,7 +50,7 @@ fn best(abilities: &Abilities) -> Option<ProviderKind> {
     }
 }
 
-fn to_make_it_real(kind: ProviderKind, abilities: &Abilities) -> String {
+fn to_make_it_real(kind: ProviderKind, abilities: Abilities) -> String {
     let docker = if abilities.docker { "" } else { " (building the images also needs Docker or Podman)" };
     format!("to make it real on this computer: `./orchestrator create --provider {}`{docker}", kind.name())
 }
@@ -76,7 +75,7 @@ mod tests {
 
     #[track_caller]
     fn case(abilities: Abilities, words: &str) {
-        let text = next_step(ProviderKind::Rehearsal, &abilities).expect("a rehearsal");
+        let text = next_step(ProviderKind::Rehearsal, abilities).expect("a rehearsal");
         assert!(text.contains(words), "{text}");
     }
 
@@ -89,6 +88,6 @@ mod tests {
             Abilities { package_manager: Some(PackageManager::Apt), ..Default::default() },
             "sudo apt install vagrant",
         );
-        assert_eq!(next_step(ProviderKind::Vagrant, &Abilities::default()), None);
+        assert_eq!(next_step(ProviderKind::Vagrant, Abilities::default()), None);
     }
 }

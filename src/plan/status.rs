@@ -126,7 +126,7 @@ fn stack_status(
             problems.push(format!("stack {}: {shown} {reason}", stack.name));
         }
         if WORKLOADS.contains(&(manifest.api_version(), manifest.kind())) {
-            let workload = workload(manifest, live);
+            let workload = workload(manifest, live, why_absent(observed));
             if let Some(reason) = workload.reason.as_ref().filter(|_| live.is_some()) {
                 ready = false;
                 problems.push(format!("stack {}: {shown} is not ready: {reason}", stack.name));
@@ -146,11 +146,22 @@ fn difference(manifest: &Manifest, live: Option<&Value>) -> Option<&'static str>
     }
 }
 
-fn workload(manifest: &Manifest, live: Option<&Value>) -> WorkloadStatus {
+/// Returns why an object that was not seen was not.
+fn why_absent(observed: &Observed) -> &'static str {
+    if observed.unreachable.is_some() {
+        "the cluster does not answer"
+    } else if !observed.machines.is_empty() && observed.machines.iter().all(|m| m.state == MachineState::Stopped) {
+        "the cluster is stopped"
+    } else {
+        "it does not exist"
+    }
+}
+
+fn workload(manifest: &Manifest, live: Option<&Value>, absent: &str) -> WorkloadStatus {
     let object = live.unwrap_or(&manifest.object);
     let progress = rollout(object);
     let reason = match (live, progress.state) {
-        (None, _) => Some("it does not exist".into()),
+        (None, _) => Some(absent.into()),
         (_, State::Complete) => None,
         (_, State::Progressing(words) | State::Failed(words)) => Some(words),
     };

@@ -112,6 +112,7 @@ impl K3s {
         let start = read_start(record, role).map(|start| Start { fault, after, ..start });
         let k3s = Arc::clone(self);
         let of = name.clone();
+        #[expect(clippy::disallowed_methods, reason = "a unit runs beside whoever started it")]
         let task = tokio::spawn(async move { k3s.run(&of, start).await });
         let unit = Unit { role, active: "activating", restarts: 0, journal: Vec::new(), task };
         self.lock().units.insert(name, unit);

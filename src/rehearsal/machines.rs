@@ -18,8 +18,8 @@ use crate::model::{Content, Facts, Machine, MachineSpec, MachineState, RemoteFil
 
 /// How long a machine boots.
 const BOOT: Duration = Duration::from_millis(80);
-/// The first machine's number in 198.18.0.0/15, the range RFC 2544 sets aside for tests: nobody answers there.
-const FIRST_ADDRESS: u32 = (198 << 24) | (18 << 16) | 11;
+/// The first machine's number (198.18.0.11) in the range RFC 2544 sets aside for tests: nobody answers there.
+const FIRST_ADDRESS: u32 = 0xC612_000B;
 
 /// One machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,8 +68,8 @@ impl Machines {
         match call {
             Call::Configure(settings) => Ok(self.configure(settings)),
             Call::Create(spec) => self.create(spec),
-            Call::Start(name) => self.with(&name, |machines, record| machines.power_on(record)),
-            Call::Stop(name) => self.with(&name, |machines, record| machines.power_off(record)),
+            Call::Start(name) => self.with(&name, Machines::power_on),
+            Call::Stop(name) => self.with(&name, Machines::power_off),
             Call::Destroy(name) => self.destroy(&name),
             Call::On(name, operation) => self.with(&name, |machines, record| machines.operate(record, operation)),
             Call::Shutdown => Ok(Answer::Done { changed: true }),

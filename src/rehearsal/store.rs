@@ -326,6 +326,7 @@ impl Inner {
         }
         match Log::rewrite(&self.log.path, &self.tables, self.version) {
             Ok(log) => self.log = log,
+            #[expect(clippy::print_stderr, reason = "stderr is the log of the process that holds the store")]
             Err(error) => eprintln!("the log could not be compacted, going on with the long one: {error}"),
         }
     }

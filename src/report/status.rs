@@ -2,7 +2,13 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::model::{MachineState, status::Status};
+use crate::model::{
+    MachineState,
+    status::{ClusterState, Status},
+};
+
+/// How many problems people are shown.
+const PROBLEMS: usize = 10;
 
 /// Returns the document as people read it.
 pub fn render(status: &Status) -> String {
@@ -33,9 +39,23 @@ pub fn render(status: &Status) -> String {
     }
     if !status.problems.is_empty() {
         parts.push(String::new());
-        parts.extend(status.problems.iter().map(|problem| format!("problem: {problem}")));
+        parts.extend(status.problems.iter().take(PROBLEMS).map(|problem| format!("problem: {problem}")));
+        let rest = status.problems.len().saturating_sub(PROBLEMS);
+        parts.extend((rest > 0).then(|| format!("problem: and {rest} more; `-o json` has all of them")));
+    }
+    if let Some(next) = next(status.state) {
+        parts.extend([String::new(), format!("next: {next}")]);
     }
     parts.join("\n")
+}
+
+/// Returns the command that brings the cluster from this state to what is configured.
+fn next(state: ClusterState) -> Option<&'static str> {
+    match state {
+        ClusterState::Absent | ClusterState::Partial => Some("./orchestrator create"),
+        ClusterState::Stopped => Some("./orchestrator start"),
+        ClusterState::Running => None,
+    }
 }
 
 fn machines(status: &Status) -> String {

@@ -27,8 +27,7 @@ pub async fn write_kubeconfig(
                 .hint(format!("./orchestrator logs {}", server.name))
         })?;
         let text = kubeconfig::rename(&text, cluster, &provider.api_url(server).await?)?;
-        let before = std::fs::read_to_string(directory.kubeconfig()).ok();
-        let changed = before.as_deref() != Some(&text);
+        let changed = directory.read_kubeconfig().as_deref() != Some(&text);
         if changed {
             directory.write("kubeconfig", &text)?;
         }

@@ -15,7 +15,7 @@ impl<'t> Walk<'_, 't> {
     /// Returns the keys that fit, with examples for required ones that do not.
     pub(super) fn table(&mut self, table: &DeTable<'t>, place: Range<usize>, schema: &Value) -> Value {
         let mut sound = Map::new();
-        for (key, value) in table.iter() {
+        for (key, value) in table {
             if self.document.is_broken(&key.span()) {
                 continue;
             }

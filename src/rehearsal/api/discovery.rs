@@ -75,7 +75,7 @@ fn members(group: &str, version: &str) -> impl Iterator<Item = &'static Resource
 
 /// Answers `/api`.
 pub(super) fn core(headers: &HeaderMap) -> Reply {
-    aggregated(headers, |group| group.is_empty()).unwrap_or_else(|| {
+    aggregated(headers, str::is_empty).unwrap_or_else(|| {
         reply::json(
             StatusCode::OK,
             &json!({"kind": "APIVersions", "versions": ["v1"],

@@ -70,7 +70,7 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
 }
 
 fn authenticate(api: &Api, headers: &HeaderMap) -> Result<(), Status> {
-    let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    let given = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
     let token = given.and_then(|given| given.strip_prefix(b"Bearer ")).unwrap_or_default();
     if token.ct_eq(api.token.as_bytes()).into() { Ok(()) } else { Err(Status::unauthorized()) }
 }

@@ -97,7 +97,7 @@ fn target(group: &str, version: &str, rest: &[&str]) -> Option<Target> {
 }
 
 fn decode(segment: &str) -> Option<String> {
-    percent_decode_str(segment).decode_utf8().ok().map(|text| text.into_owned())
+    percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ fn check_finalizers(resource: &Resource, before: &Value, after: &Value) -> Resul
     if new.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = new.iter().map(|name| name.to_string()).collect();
+    let names: Vec<_> = new.iter().map(std::string::ToString::to_string).collect();
     let why = format!(
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         names.join(", ")

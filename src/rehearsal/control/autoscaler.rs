@@ -37,18 +37,17 @@ pub fn reconcile(cx: &mut Context, namespace: &str, name: &str) {
     let known = ["Deployment", "StatefulSet", "ReplicaSet"].contains(&kind.as_str());
     let target = if known { cx.get(&kind, namespace, &target) } else { None };
     let mut status = value["status"].clone();
-    match target {
-        Some(target) => evaluate(cx, &scaler, &value, &target, &mut status),
-        None => {
-            let resource = format!("{}.apps", kind.to_lowercase() + "s");
-            let message = format!(
-                "the HPA controller was unable to get the target's current scale: {resource} \"{}\" not found",
-                text("name")
-            );
-            set(&mut status, "AbleToScale", false, "FailedGetScale", &message);
-            if cx.kubelet.first(&scaler.uid, &message) {
-                cx.event(&scaler, Event::warning(COMPONENT, "FailedGetScale", message));
-            }
+    if let Some(target) = target {
+        evaluate(cx, &scaler, &value, &target, &mut status);
+    } else {
+        let resource = format!("{}.apps", kind.to_lowercase() + "s");
+        let message = format!(
+            "the HPA controller was unable to get the target's current scale: {resource} \"{}\" not found",
+            text("name")
+        );
+        set(&mut status, "AbleToScale", false, "FailedGetScale", &message);
+        if cx.kubelet.first(&scaler.uid, &message) {
+            cx.event(&scaler, Event::warning(COMPONENT, "FailedGetScale", message));
         }
     }
     let active = condition::holds(&status, "ScalingActive");

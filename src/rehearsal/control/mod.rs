@@ -32,8 +32,10 @@ mod scheduler;
 mod selector;
 mod statefulset;
 mod template;
+#[allow(clippy::disallowed_methods, reason = "the test waits for a thread")]
 #[cfg(test)]
 mod testing;
+#[allow(clippy::disallowed_methods, reason = "the test waits for a thread")]
 #[cfg(test)]
 mod tests;
 mod volume;

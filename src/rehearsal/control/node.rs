@@ -82,7 +82,7 @@ fn free_cidr(cx: &Context) -> String {
     }
     let used: HashSet<_> = cx.list("Node", None).iter().map(|node| node.decode::<Node>().spec.pod_cidr).collect();
     let cidr = |n: usize| format!("10.{}.{}.0/24", 42 + n / 256, n % 256);
-    (0..).map(cidr).find(|cidr| !used.contains(cidr)).unwrap_or_default()
+    (0..214 * 256).map(cidr).find(|cidr| !used.contains(cidr)).unwrap_or_default()
 }
 
 fn labels(machine: &Node) -> Value {

@@ -121,7 +121,9 @@ fn claims(cx: &mut Context) {
 fn unblock(cx: &mut Context, namespace: &str) {
     let blocked = cx.index.pods_in(namespace).filter(|pod| pod.blocked);
     let work: Vec<_> = blocked.map(|pod| Work::new(Controller::Kubelet, namespace, pod.name())).collect();
-    work.into_iter().for_each(|work| cx.queue.add(work));
+    for work in work {
+        cx.queue.add(work);
+    }
 }
 
 /// Takes in the new state of the world and queues what depends on the difference.
@@ -156,5 +158,7 @@ pub fn whole_world(cx: &mut Context) {
     }
     let pods: Vec<_> =
         cx.index.all_pods().map(|pod| Work::new(Controller::Kubelet, pod.namespace(), pod.name())).collect();
-    pods.into_iter().for_each(|work| cx.queue.add(work));
+    for work in pods {
+        cx.queue.add(work);
+    }
 }

@@ -23,15 +23,14 @@ const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 
 /// Returns the claim's storage class; the default one when it names none, `None` when there is no such class.
 pub fn class_of(cx: &Context, claim: &Value) -> Option<Value> {
-    match claim["spec"]["storageClassName"].as_str() {
-        Some(name) => cx.get("StorageClass", "", name).map(|class| class.value()),
-        None => {
-            let classes = cx.list("StorageClass", None);
-            classes
-                .iter()
-                .map(|class| class.value())
-                .find(|class| class["metadata"]["annotations"][DEFAULT_CLASS] == "true")
-        }
+    if let Some(name) = claim["spec"]["storageClassName"].as_str() {
+        cx.get("StorageClass", "", name).map(|class| class.value())
+    } else {
+        let classes = cx.list("StorageClass", None);
+        classes
+            .iter()
+            .map(|class| class.value())
+            .find(|class| class["metadata"]["annotations"][DEFAULT_CLASS] == "true")
     }
 }
 

@@ -3,6 +3,8 @@
 //! The types are not wanted, only the way they read: a [`Deserializer`] that walks the JSON beside them sees which
 //! fields each struct declares, and where a value has the wrong type.
 
+mod probe;
+
 use std::{cell::RefCell, fmt};
 
 use serde::de::{
@@ -12,6 +14,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 
 use super::quantity::{self, Quantity};
+use probe::{go_struct, probe};
 
 /// What reading an object by its type brought to light.
 #[derive(Debug, Default)]
@@ -190,7 +193,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Mismatch;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        let wrong = |_| self.mismatch("int32");
+        let wrong = |()| self.mismatch("int32");
         match self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(flag) => visitor.visit_bool(*flag).map_err(|_: Mismatch| wrong(())),
@@ -411,95 +414,6 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let path = if self.fields.is_some() { Path::Field(parent, name) } else { Path::Key(parent, name) };
         seed.deserialize(self.reader.at(value, &path))
     }
-}
-
-/// Asks a list or map visitor for the type of its elements, by offering one and looking at how it is read.
-fn probe(visit: impl FnOnce(Probe) -> Option<Mismatch>, version: &'static str) -> String {
-    visit(Probe { version, offered: false }).map_or_else(|| "string".into(), |Mismatch(name)| name)
-}
-
-struct Probe {
-    version: &'static str,
-    offered: bool,
-}
-
-impl<'de> SeqAccess<'de> for Probe {
-    type Error = Mismatch;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
-        seed.deserialize(TypeName { version: self.version }).map(Some)
-    }
-}
-
-impl<'de> MapAccess<'de> for Probe {
-    type Error = Mismatch;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
-        if std::mem::replace(&mut self.offered, true) {
-            return Ok(None);
-        }
-        seed.deserialize("key".into_deserializer()).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
-        seed.deserialize(TypeName { version: self.version })
-    }
-}
-
-/// Answers every read with the Go name of the type that was asked for.
-struct TypeName {
-    version: &'static str,
-}
-
-impl<'de> Deserializer<'de> for TypeName {
-    type Error = Mismatch;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Mismatch> {
-        Err(Mismatch("interface {}".into()))
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Mismatch> {
-        Err(Mismatch("string".into()))
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Mismatch> {
-        Err(Mismatch("string".into()))
-    }
-
-    fn deserialize_i32<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Mismatch> {
-        Err(Mismatch("int32".into()))
-    }
-
-    fn deserialize_i64<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Mismatch> {
-        Err(Mismatch("int64".into()))
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Mismatch> {
-        Err(Mismatch(go_struct(name, self.version)))
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, _: V) -> Result<V::Value, Mismatch> {
-        Err(Mismatch(match name {
-            "Quantity" => "resource.Quantity".into(),
-            other => go_struct(other, self.version),
-        }))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf option unit unit_struct seq tuple tuple_struct
-        map enum identifier ignored_any
-    }
-}
-
-/// Returns `v1.PodSpec`. The types of `meta` are always of version 1.
-fn go_struct(name: &str, version: &str) -> String {
-    let of_meta = ["ObjectMeta", "LabelSelector", "LabelSelectorRequirement", "OwnerReference", "Time"].contains(&name);
-    format!("{}.{name}", if of_meta { "v1" } else { version })
 }
 
 #[cfg(test)]

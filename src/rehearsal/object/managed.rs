@@ -44,10 +44,10 @@ impl Manager {
     pub fn describe(&self) -> String {
         let mut text = format!("{:?}", self.name);
         if !self.subresource.is_empty() {
-            text += &format!(" with subresource {:?}", self.subresource);
+            text = format!("{text} with subresource {:?}", self.subresource);
         }
         if self.operation == Operation::Update {
-            text += &format!(" using {}", self.api_version);
+            text = format!("{text} using {}", self.api_version);
         }
         text
     }

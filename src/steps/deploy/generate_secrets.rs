@@ -3,7 +3,10 @@ use serde_json::{Map, Value, json};
 
 use super::request::retried;
 use crate::{
-    effects::kube::{Kube, KubeError, ObjectRef},
+    effects::{
+        computer,
+        kube::{Kube, KubeError, ObjectRef},
+    },
     engine::{Scope, Step},
     failure::{CONFIG_INVALID, Failure},
     model::Done,
@@ -96,9 +99,9 @@ fn value(value: &SecretValue) -> Result<String, Failure> {
     match value {
         SecretValue::Random(length) => random(*length),
         SecretValue::Fixed(text) => Ok(text.clone()),
-        SecretValue::Environment(variable) => std::env::var(variable).map_err(|error| {
+        SecretValue::Environment(variable) => computer::variable(variable).ok_or_else(|| {
             Failure::new(&CONFIG_INVALID, format!("a secret takes its value from ${variable}"))
-                .because(error)
+                .because("the variable is not set to text")
                 .hint(format!("export {variable}=..., then run the command again"))
         }),
     }
@@ -124,7 +127,7 @@ fn tell_differences(secret: &Secret, kept: &Map<String, Value>, object: &ObjectR
     for (key, value) in &secret.entries {
         let wanted = match value {
             SecretValue::Fixed(text) => text.clone(),
-            SecretValue::Environment(variable) => std::env::var(variable).unwrap_or_default(),
+            SecretValue::Environment(variable) => computer::variable(variable).unwrap_or_default(),
             SecretValue::Random(_) => continue,
         };
         let differs = kept.get(key).is_some_and(|kept| *kept != BASE64_STANDARD.encode(wanted));

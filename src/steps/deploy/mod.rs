@@ -43,6 +43,19 @@ pub async fn deploy(run: &Run, kube: &dyn Kube, stacks: &[ParsedStack], advice: 
         prune_manifests::prune_manifests(kube, stacks, &applied, scope).await
     })
     .await?;
+    await_stacks(run, kube, stacks, advice).await
+}
+
+/// Waits until the workloads of these prepared stacks are ready.
+///
+/// # Errors
+/// What does not become ready, with its cause.
+pub async fn await_stacks(
+    run: &Run,
+    kube: &dyn Kube,
+    stacks: &[ParsedStack],
+    advice: Advice<'_>,
+) -> Result<(), Failure> {
     let patience = wait_for_rollout::PATIENCE;
     run.step(wait_for_rollout::STEP, async |scope| {
         wait_for_rollout::wait_for_rollout(kube, stacks, patience, advice, scope).await

@@ -86,7 +86,9 @@ fn schedule(cx: &mut Context, round: &mut Round, pod: &Pod) -> bool {
     match choose(cx, round, pod, &value) {
         Ok((node, claims)) if claims.is_empty() => bind(cx, round, pod, value, &node),
         Ok((node, claims)) => {
-            claims.iter().for_each(|claim| storage::select_node(cx, claim, &node));
+            for claim in &claims {
+                storage::select_node(cx, claim, &node);
+            }
             false
         }
         Err(message) => {

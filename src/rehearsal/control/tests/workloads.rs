@@ -23,7 +23,7 @@ fn a_deployment_rolls_to_a_new_template_and_back() {
     assert_eq!(first["status"]["observedGeneration"], 1);
 
     cluster.change("Deployment", "web", |value| {
-        value["spec"]["template"]["spec"]["containers"][0]["image"] = json!("web:2")
+        value["spec"]["template"]["spec"]["containers"][0]["image"] = json!("web:2");
     });
     let images = |image: &str| {
         let pods = cluster.pods("web");
@@ -84,7 +84,7 @@ fn a_stateful_set_starts_in_order_and_ends_in_reverse() {
     cluster.until("a complete status", || cluster.get("StatefulSet", "db")["status"]["currentReplicas"] == 3);
 
     cluster.change("StatefulSet", "db", |value| {
-        value["spec"]["template"]["spec"]["containers"][0]["image"] = json!("db:2")
+        value["spec"]["template"]["spec"]["containers"][0]["image"] = json!("db:2");
     });
     let updated = || cluster.pods("db").iter().filter(|pod| pod["spec"]["containers"][0]["image"] == "db:2").count();
     cluster.until("the rollout", || updated() == 3 && cluster.ready_pods("db") == 3);

@@ -47,7 +47,7 @@ pub fn binding(resource: &Resource, object: &Value, problems: &mut Problems) {
         match text(subject, "/kind") {
             "User" | "Group" => {}
             "ServiceAccount" if text(subject, "/namespace").is_empty() => {
-                problems.required(format!("{path}.namespace"), "")
+                problems.required(format!("{path}.namespace"), "");
             }
             "ServiceAccount" => {}
             other => problems.unsupported(format!("{path}.kind"), other, &["Group", "ServiceAccount", "User"]),

@@ -133,7 +133,7 @@ fn environment(container: &Value, path: &str, problems: &mut Problems) {
         match &chosen[..] {
             [] => problems.invalid(&path, &"".into(), "must specify one of: `configMapRef` or `secretRef`"),
             [kind] if text(source, &format!("/{kind}/name")).is_empty() => {
-                problems.required(format!("{path}.{kind}.name"), "")
+                problems.required(format!("{path}.{kind}.name"), "");
             }
             [_] => {}
             _ => problems.invalid(&path, &"".into(), "may not have more than one field specified at a time"),
@@ -153,7 +153,7 @@ fn mounts(container: &Value, path: &str, volumes: &HashSet<&str>, problems: &mut
         match text(mount, "/mountPath") {
             "" => problems.required(format!("{path}.mountPath"), ""),
             place if !paths.insert(place) => {
-                problems.invalid(format!("{path}.mountPath"), &place.into(), "must be unique")
+                problems.invalid(format!("{path}.mountPath"), &place.into(), "must be unique");
             }
             _ => {}
         }

@@ -66,7 +66,7 @@ pub fn selector(object: &Value, pointer: &str, path: &str, problems: &mut Proble
         let values = list(rule, "/values");
         match text(rule, "/operator") {
             "In" | "NotIn" if values.is_empty() => {
-                problems.required(format!("{path}.values"), "must be specified when `operator` is 'In' or 'NotIn'")
+                problems.required(format!("{path}.values"), "must be specified when `operator` is 'In' or 'NotIn'");
             }
             "Exists" | "DoesNotExist" if !values.is_empty() => problems.forbidden(
                 format!("{path}.values"),

@@ -96,13 +96,13 @@ fn counts(object: &Value, fields: &[&str], problems: &mut Problems) {
 /// Checks the selector, that it selects the template, and the template.
 fn selected_template(object: &Value, empty: &str, problems: &mut Problems) {
     let labels = object.pointer("/spec/template/metadata/labels");
-    if !has(object, "/spec/selector") {
-        problems.required("spec.selector", "");
-    } else {
+    if has(object, "/spec/selector") {
         metadata::selector(object, "/spec/selector", "spec.selector", problems);
         if metadata::is_empty_selector(object, "/spec/selector") {
             problems.invalid_as("spec.selector", &go_selector(object.pointer("/spec/selector")), empty);
         }
+    } else {
+        problems.required("spec.selector", "");
     }
     if !metadata::is_empty_selector(object, "/spec/selector") && !metadata::selects(object, "/spec/selector", labels) {
         problems.invalid_as("spec.template.metadata.labels", &go_map(labels), MISMATCH);

@@ -1,0 +1,14 @@
+//! Drives the built binary as its users do: in a folder of its own, with a cleared environment, on the rehearsal.
+
+mod clusters;
+mod deploy;
+mod faults;
+mod interrupt;
+mod kill;
+mod life_cycle;
+mod ran;
+mod reach;
+mod refusals;
+mod running;
+mod sandbox;
+mod screens;
