@@ -5,6 +5,7 @@ use k8s_openapi::api::{
     core::v1 as core, discovery::v1 as discovery, networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac,
     scheduling::v1 as scheduling, storage::v1 as storage,
 };
+use schemars::{Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -29,6 +30,8 @@ pub struct Resource {
     pub roundtrip: fn(&Value) -> Result<Value, serde_json::Error>,
     /// Reads a value by the real type: unknown fields, wrong types, quantities.
     pub inspect: fn(&Value) -> Findings,
+    /// Adds the JSON Schema of the type, and of those in it, to a generator; returns a reference to it.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 impl Resource {
@@ -75,6 +78,7 @@ macro_rules! resources {
             scale: resources!(@has scale $($flag)*),
             roundtrip: roundtrip::<$ty>,
             inspect: |value| decode::inspect::<$ty>(value, $version),
+            schema: |generator| generator.subschema_for::<$ty>(),
         }),*];
     };
     (@scope namespaced) => { true };
