@@ -58,7 +58,8 @@ fn its_problems_are_what_is_printed() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("orchestrator.toml"), INVALID).expect("a file");
     let (_, printed) = orchestrator(&["create"], folder.path());
-    let squeezed = |text: &str| text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    let squeezed =
+        |text: &str| text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     let readme = readme();
     let shown = readme.split("<!-- problems -->").nth(1).and_then(|rest| rest.split("<!-- /problems -->").next());
     let shown = shown.expect("the block").replace("```text", "").replace("```", "");
