@@ -42,6 +42,7 @@ catalogue! {
     NODE_NOT_READY = "K3S-004", K3s, "a node joined and does not become Ready";
     ADDON_NOT_READY = "K3S-005", K3s, "a packaged add-on does not become ready";
     API_REQUEST_FAILED = "K3S-006", K3s, "the Kubernetes API refused or did not answer a request";
+    NODE_HOLDS_DATA = "K3S-007", K3s, "a node that is no longer wanted holds a volume";
     IMAGE_NOT_PULLED = "DEP-001", Deploy, "a pod's image cannot be pulled";
     CONTAINER_CRASHES = "DEP-002", Deploy, "a container ends again and again";
     POD_UNSCHEDULABLE = "DEP-003", Deploy, "no node can take a pod";

@@ -54,6 +54,20 @@ impl View<'_> {
     }
 }
 
+/// Does `work` as long as the provider can play its part.
+///
+/// # Errors
+/// Those of `work`; that the provider was lost.
+pub async fn unless_lost<T>(
+    provider: &dyn Provider,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => result,
+        failure = provider.lost() => Err(failure),
+    }
+}
+
 /// Checks that the cluster has machines.
 ///
 /// # Errors

@@ -182,7 +182,7 @@ impl Machines {
             Operation::Read(path) => Answer::File(self.read(record, &path)),
             Operation::StartUnit { unit, restart } => {
                 let enabled = record.enabled.insert(unit.clone());
-                let started = if restart || !self.k3s.is_started(&name) {
+                let started = if restart || self.k3s.needs_start(&name) {
                     self.k3s.stop(&name);
                     self.k3s.start(record, &unit, Duration::ZERO);
                     true

@@ -69,6 +69,9 @@ fn rows(events: &[Event]) -> Vec<Row> {
             _ => {}
         }
     }
+    for row in &mut rows {
+        row.works.sort_by(|a, b| a.0.cmp(&b.0));
+    }
     rows
 }
 

@@ -46,13 +46,11 @@ impl Active {
     }
 
     pub fn progress(&mut self, on: Option<&str>, done: u64, of: u64) {
-        match on {
-            Some(_) => self.see(on, format!("{done} of {of}")),
-            None => {
-                self.count = Some((done, of));
-                self.show();
-            }
+        if on.is_some() {
+            return self.see(on, format!("{done} of {of}"));
         }
+        self.count = Some((done, of));
+        self.show();
     }
 
     pub fn end(&mut self, on: &str) {
