@@ -15,4 +15,4 @@ mod words;
 
 pub use json::JsonLines;
 pub use plain::{Plain, Verbosity};
-pub use tty::Tty;
+pub use tty::{Look, Tty};

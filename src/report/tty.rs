@@ -9,23 +9,30 @@ use indicatif::MultiProgress;
 
 use super::{
     plain::Verbosity,
-    words::{STOPPING, about, closing, retry, seconds, word},
+    words::{STOPPING, about, closing, retry, seconds, word, wrap},
 };
 use crate::engine::{Event, EventKind, Outcome, Sink};
 use active::Active;
+
+/// What a terminal can show.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub colours: bool,
+    pub columns: usize,
+}
 
 /// A terminal.
 pub struct Tty {
     screen: MultiProgress,
     verbosity: Verbosity,
-    colours: bool,
+    look: Look,
     steps: HashMap<String, Active>,
 }
 
 impl Tty {
     /// Draws on `screen`.
-    pub fn new(screen: MultiProgress, verbosity: Verbosity, colours: bool) -> Self {
-        Self { screen, verbosity, colours, steps: HashMap::new() }
+    pub fn new(screen: MultiProgress, verbosity: Verbosity, look: Look) -> Self {
+        Self { screen, verbosity, look, steps: HashMap::new() }
     }
 
     fn print(&self, line: &str) -> io::Result<()> {
@@ -33,7 +40,7 @@ impl Tty {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
-        style.force_styling(self.colours).apply_to(text).to_string()
+        style.force_styling(self.look.colours).apply_to(text).to_string()
     }
 
     fn dim(&self, text: &str) -> String {
@@ -62,6 +69,8 @@ impl Tty {
 
     /// Colours the word that a closing line begins with.
     fn closing(&self, line: &str) -> String {
+        let prose = ["note: ", "  because: ", "error["].iter().any(|word| line.starts_with(word));
+        let line = if prose { &wrap(line, self.look.columns) } else { line };
         match line.split_once(':') {
             Some((word, rest)) if word.starts_with("error[") => {
                 format!("{}:{rest}", self.paint(Style::new().red().bold(), word))
@@ -112,7 +121,9 @@ impl Sink for Tty {
                 self.see(step, on.as_deref(), retry(what, *attempt, because));
             }
             EventKind::Progressed { step, on, done, of } => {
-                self.see(step, on.as_deref(), format!("{done} of {of}"));
+                if let Some(active) = self.steps.get_mut(step) {
+                    active.progress(on.as_deref(), *done, *of);
+                }
             }
             EventKind::WorkFinished { step, on, outcome, elapsed_ms } => {
                 if let Some(active) = self.steps.get_mut(step) {
@@ -124,11 +135,13 @@ impl Sink for Tty {
                 }
             }
             EventKind::Said { on, message, .. } => {
-                self.print(&format!("  {}{message}", self.dim(&about(on.as_deref()))))?;
+                let line = wrap(&format!("  {}{message}", about(on.as_deref())), self.look.columns);
+                self.print(&line)?;
             }
             EventKind::Warned { on, message, .. } => {
                 let warning = self.paint(Style::new().yellow(), "warning:");
-                self.print(&format!("  {warning} {}{message}", about(on.as_deref())))?;
+                let line = wrap(&format!("  warning: {}{message}", about(on.as_deref())), self.look.columns);
+                self.print(&line.replacen("warning:", &warning, 1))?;
             }
             EventKind::StepFinished { step, outcome, elapsed_ms } => {
                 self.end(step, &self.mark(*outcome), *elapsed_ms)?;
@@ -163,8 +176,9 @@ mod tests {
     /// Returns what a terminal of this size shows after these events, without the time that passes.
     fn shown(events: &[Event], rows: u16, columns: u16) -> String {
         let terminal = InMemoryTerm::new(rows, columns);
+        let look = Look { colours: false, columns: columns.into() };
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
-        let mut tty = Tty::new(MultiProgress::with_draw_target(target), Verbosity::Normal, false);
+        let mut tty = Tty::new(MultiProgress::with_draw_target(target), Verbosity::Normal, look);
         for event in events {
             tty.on_event(event).unwrap();
         }

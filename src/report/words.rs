@@ -1,5 +1,7 @@
 //! The words that every screen uses.
 
+use console::measure_text_width;
+
 use super::failure;
 use crate::{engine::Outcome, failure::Failure};
 
@@ -32,6 +34,25 @@ pub fn retry(what: &str, attempt: u32, because: &str) -> String {
     format!("{what}: attempt {attempt}, because: {because}")
 }
 
+/// Breaks a line between words so that it fits; what follows is indented by two more than the line.
+pub fn wrap(line: &str, columns: usize) -> String {
+    let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
+    let mut wrapped = String::new();
+    let mut used = 0;
+    for word in line.split_inclusive(' ') {
+        let width = measure_text_width(word.trim_end());
+        if used + width > columns && used > indent.len() {
+            wrapped.truncate(wrapped.trim_end().len());
+            wrapped.push('\n');
+            wrapped.push_str(&indent);
+            used = indent.len();
+        }
+        wrapped.push_str(word);
+        used += measure_text_width(word);
+    }
+    wrapped
+}
+
 /// Returns `0.12 s`, `12.3 s`, `1 min 15 s`.
 pub fn seconds(milliseconds: u64) -> String {
     match milliseconds {
@@ -44,6 +65,13 @@ pub fn seconds(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_break_between_words() {
+        assert_eq!(wrap("  note: a rehearsal", 80), "  note: a rehearsal");
+        assert_eq!(wrap("  note: a rehearsal", 12), "  note: a\n    rehearsal");
+        assert_eq!(wrap("note: http://198.18.0.11:30000", 10), "note:\n  http://198.18.0.11:30000");
+    }
 
     #[test]
     fn durations_are_as_exact_as_people_need() {

@@ -11,6 +11,8 @@ pub struct Active {
     pub title: String,
     bar: ProgressBar,
     seen: Vec<Seen>,
+    /// How many of how many things of the step are finished.
+    count: Option<(u64, u64)>,
     begun: usize,
     done: usize,
 }
@@ -27,7 +29,7 @@ impl Active {
         bar.set_style(style("{spinner:.cyan} {prefix} {elapsed:.dim}"));
         bar.set_prefix(title.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self { title: title.into(), bar, seen: Vec::new(), begun: 0, done: 0 }
+        Self { title: title.into(), bar, seen: Vec::new(), count: None, begun: 0, done: 0 }
     }
 
     pub fn begin(&mut self, on: &str) {
@@ -40,6 +42,14 @@ impl Active {
             Some(seen) => seen.what = what,
             None => self.seen.push(Seen { on: on.map(str::to_owned), what }),
         }
+        self.show();
+    }
+
+    pub fn progress(&mut self, on: Option<&str>, done: u64, of: u64) {
+        if on.is_some() {
+            return self.see(on, format!("{done} of {of}"));
+        }
+        self.count = Some((done, of));
         self.show();
     }
 
@@ -75,6 +85,7 @@ impl Active {
         // What is rare is worth more than what is common.
         groups.sort_by_key(|(_, names)| names.len());
         let done = (self.begun >= MANY).then(|| format!("{} of {} done", self.done, self.begun));
+        let count = self.count.map(|(done, of)| format!("{done} of {of}"));
         let groups = groups.into_iter().map(|(what, names)| match names[..] {
             [None] => what.to_owned(),
             [Some(name)] if what.is_empty() => name.to_owned(),
@@ -82,7 +93,7 @@ impl Active {
             _ if what.is_empty() => format!("{} under way", names.len()),
             _ => format!("{} × {what}", names.len()),
         });
-        done.into_iter().chain(groups).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+        done.into_iter().chain(count).chain(groups).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
     }
 }
 
