@@ -26,7 +26,9 @@ pub async fn show(view: &View<'_>, machine: &Machine, tail: usize, follow: bool)
             () = cancel.cancelled() => return Ok(0),
         }
         let now = host.journal(machine.role.unit(), tail.max(1)).await?;
-        fresh(&before, &now).iter().for_each(|line| screen::print(line));
+        for line in fresh(&before, &now) {
+            screen::print(line);
+        }
         before = now;
     }
 }
