@@ -44,7 +44,7 @@ fn its_configuration_is_accepted() {
     let blocks = blocks("toml");
     assert!(blocks.len() >= 2);
     for block in blocks {
-        let rest = "version = 1\n[cluster]\nname = \"microservices\"\nprovider = \"rehearsal\"\n\
+        let rest = "version = 1\n[cluster]\nname = \"microservices\"\nprovider = \"rehearsal\"\nagents = 1\n\
                     [stacks.microservices]\nmanifests = \"manifests\"\n";
         let text = format!("{rest}{block}");
         if let Err(problems) = config::parse("README.md", &text, &Overrides::default()) {

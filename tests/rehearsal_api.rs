@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
+mod support;
+
 use std::{
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use orchestrator::rehearsal::{
@@ -16,6 +18,7 @@ use orchestrator::rehearsal::{
     store::Store,
 };
 use serde_json::{Value, json};
+use support::{Ran, contains, within_seconds, words};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 const TOKEN: &str = "a-token";
@@ -25,33 +28,6 @@ struct Rehearsal {
     api: Arc<Api>,
     port: u16,
     _runtime: Runtime,
-}
-
-struct Ran {
-    ok: bool,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    #[track_caller]
-    fn ok(self) -> String {
-        assert!(self.ok, "kubectl failed: {}{}", self.stdout, self.stderr);
-        self.stdout
-    }
-
-    #[track_caller]
-    fn err(self) -> String {
-        assert!(!self.ok, "kubectl should have failed: {}", self.stdout);
-        self.stderr
-    }
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { ok: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
 }
 
 fn rehearsal() -> Rehearsal {
@@ -112,37 +88,6 @@ impl Rehearsal {
     fn deployment(&self, file: &str, image: &str) {
         let text = DEPLOYMENT.replace("IMAGE", image);
         self.file(file, &text);
-    }
-}
-
-/// Splits a command line; single quotes keep spaces.
-fn words(line: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for letter in line.chars() {
-        match letter {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            _ => words.last_mut().unwrap().push(letter),
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-#[track_caller]
-fn contains(text: &str, part: &str) {
-    assert!(text.contains(part), "{part:?} is not in:\n{text}");
-}
-
-fn within_seconds<T>(seconds: u64, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        if let Some(found) = attempt() {
-            return found;
-        }
-        assert!(Instant::now() < end, "not within {seconds} s");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

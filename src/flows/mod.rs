@@ -10,7 +10,9 @@ pub mod status;
 pub mod stop;
 pub mod undeploy;
 
-use std::rc::Rc;
+use std::{pin::pin, rc::Rc};
+
+use futures::future::{Either, select};
 
 use crate::{
     effects::{
@@ -62,9 +64,9 @@ pub async fn unless_lost<T>(
     provider: &dyn Provider,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::select! {
-        result = work => result,
-        failure = provider.lost() => Err(failure),
+    match select(pin!(work), provider.lost()).await {
+        Either::Left((result, _)) => result,
+        Either::Right((failure, _)) => Err(failure),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The embedded rehearsal cluster: machines that are records, and a Kubernetes API whose controllers are real
 //! enough to practise with, though no container runs.
 
+pub mod admission;
 pub mod api;
 pub mod control;
 pub mod faults;

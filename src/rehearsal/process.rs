@@ -46,6 +46,7 @@ pub async fn serve(folder: &Folder, version: &str) -> io::Result<()> {
     let tls = Tls::load(folder.path())?;
     let store = Arc::new(Store::open(&folder.objects())?);
     let world = Arc::new(World::new(Default::default(), Default::default()));
+    world.set_ca(&tls.ca);
     let (stop, stopped) = watch::channel(false);
 
     let listener = listen(folder).await?;

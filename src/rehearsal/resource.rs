@@ -5,6 +5,7 @@ use k8s_openapi::api::{
     core::v1 as core, discovery::v1 as discovery, networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac,
     scheduling::v1 as scheduling, storage::v1 as storage,
 };
+use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::object::decode::{self, Findings};
@@ -26,6 +27,8 @@ pub struct Resource {
     pub scale: bool,
     /// Reads a value by the real type: unknown fields, wrong types, quantities.
     pub inspect: fn(&Value) -> Findings,
+    /// Adds the JSON Schema of the type, and of those in it, to a generator; returns a reference to it.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 impl Resource {
@@ -67,6 +70,7 @@ macro_rules! resources {
             status: resources!(@has status $($flag)*),
             scale: resources!(@has scale $($flag)*),
             inspect: |value| decode::inspect::<$ty>(value, $version),
+            schema: |generator| generator.subschema_for::<$ty>(),
         }),*];
     };
     (@scope namespaced) => { true };

@@ -202,7 +202,7 @@ impl Sandbox {
             // What comes in another order when the machine is busy.
             (r"(?m)^.*waiting: .*\n", ""),
             (r"(?m)^ ok Write kubeconfig.*\n", ""),
-            (r"Wait for nodes: \w+", "Wait for nodes: [outcome]"),
+            (r"Wait for (nodes|K3s's add-ons): \w+", "Wait for $1: [outcome]"),
         ] {
             settings.add_filter(pattern, replacement);
         }

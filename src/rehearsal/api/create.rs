@@ -7,6 +7,7 @@ use super::{
     write::{Write, Written, encode, text},
 };
 use crate::rehearsal::{
+    admission,
     object::{
         apply, decode, defaults,
         status::{Cause, Status},
@@ -18,7 +19,6 @@ use crate::rehearsal::{
 /// How many names are tried for `generateName`, as the real server does.
 const NAME_ATTEMPTS: usize = 8;
 const NAME_LENGTH: usize = 63;
-const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// How the fields of a new object come to belong to somebody.
 pub(super) enum Ownership {
@@ -61,9 +61,12 @@ fn create_named(
 ) -> Result<Written, Status> {
     let resource = write.target.resource;
     if let Some(prefix) = prefix {
-        value["metadata"]["name"] = json!(generated(prefix)?);
+        value["metadata"]["name"] = json!(generated(prefix));
     }
     reset_metadata(&mut value);
+    if resource.kind == "Pod" {
+        admission::admit(&write.api.store, &mut value)?;
+    }
     strategy::before_create(&write.api.store, resource, &mut value);
     defaults::apply(resource, &mut value);
     let warnings = validate::validate(resource, &value, write.strictness)?;
@@ -100,12 +103,10 @@ fn name_prefix(resource: &Resource, value: &Value) -> Result<Option<String>, Sta
     }
 }
 
-fn generated(prefix: &str) -> Result<String, Status> {
-    let mut random = [0; 5];
-    getrandom::fill(&mut random).map_err(Status::internal)?;
-    let suffix = random.map(|byte| char::from(SUFFIX_LETTERS[usize::from(byte) % SUFFIX_LETTERS.len()]));
+fn generated(prefix: &str) -> String {
+    let suffix = admission::random_suffix();
     let prefix: String = prefix.chars().take(NAME_LENGTH - suffix.len()).collect();
-    Ok(prefix + &String::from_iter(suffix))
+    prefix + &suffix
 }
 
 fn check_namespace(api: &Api, resource: &Resource, value: &Value, prefix: Option<&str>) -> Result<(), Status> {

@@ -64,7 +64,9 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
         Route::Groups => Ok(discovery::named(request.headers())),
         Route::Group(group) => discovery::group(group),
         Route::Resources { group, version } => discovery::resources(group, version),
-        Route::OpenApi(group_version) => openapi::openapi(group_version),
+        Route::OldOpenApi => Ok(openapi::empty_v2()),
+        Route::CustomResources => Ok(openapi::no_custom_resources()),
+        Route::OpenApi(group_version) => api.openapi.answer(group_version),
         Route::Extension | Route::Review { .. } | Route::Unknown => Err(Status::no_such_path()),
     }
 }
@@ -82,14 +84,22 @@ async fn at_target(api: Arc<Api>, target: Target, query: &Query, request: &Reque
     if changes && query.dry_run().is_ok_and(|dry_run| !dry_run) {
         api.write_latency().await;
     }
-    match (target.name.is_some(), target.subresource.as_deref()) {
+    let warnings: Vec<_> = deprecation(&target).into_iter().collect();
+    let reply = match (target.name.is_some(), target.subresource.as_deref()) {
         (false, _) => on_collection(api, target, query, request, shape),
         (true, None) => on_object(api, target, query, request, shape),
         (true, Some(subresource)) => {
             let subresource = subresource.to_owned();
             on_subresource(api, target, &subresource, query, request, shape)
         }
-    }
+    };
+    Ok(reply::warn(reply?, &warnings))
+}
+
+/// Returns what the real server warns of when the resource is used at all.
+fn deprecation(target: &Target) -> Option<String> {
+    let text = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+    (target.resource.kind == "Endpoints").then(|| text.to_owned())
 }
 
 fn on_collection(
@@ -153,16 +163,31 @@ fn on_subresource(
             let eviction = optional_body(request)?;
             eviction::evict(&api, &target, &DeleteOptions::parse(&eviction["deleteOptions"], query)?)
         }
-        ("Pod", "exec" | "attach" | "portforward") => {
-            existing(&api, &target)?;
-            Err(Status::bad_request(format!(
-                "this is a rehearsal cluster: no container runs, so there is nothing to {} on; `kubectl logs` and \
-                 `kubectl describe` work",
-                if subresource == "portforward" { "forward a port to" } else { "run a command" }
-            )))
+        (kind, subresource) => {
+            let why = impossible(kind, subresource).ok_or_else(Status::no_such_path)?;
+            if subresource != "proxy" {
+                existing(&api, &target)?;
+            }
+            Err(Status::bad_request(format!("this is a rehearsal cluster: {why}")))
         }
-        _ => Err(Status::no_such_path()),
     }
+}
+
+/// Returns why a subresource that a real cluster has cannot be had here.
+fn impossible(kind: &str, subresource: &str) -> Option<&'static str> {
+    Some(match (kind, subresource) {
+        ("Pod", "exec") => {
+            "no container runs, so there is none to run a command in; `kubectl logs` and `kubectl describe` work"
+        }
+        ("Pod", "attach") => "no container runs, so there is none to attach to; `kubectl logs` works",
+        ("Pod", "portforward") => "no container runs, so there is no port to forward to",
+        ("Pod", "ephemeralcontainers") => "no container runs, so there is none to debug; `kubectl describe` works",
+        ("Pod" | "Service" | "Node", "proxy") => "no container runs, so nothing answers here",
+        ("ServiceAccount", "token") => {
+            "it issues no tokens, because no container runs that could use one; the token in the kubeconfig may do all"
+        }
+        _ => return None,
+    })
 }
 
 fn on_scale(api: &Api, target: &Target, query: &Query, request: &Request<Bytes>) -> Result<Reply, Status> {

@@ -80,6 +80,7 @@ pub struct Api {
     logs: LogSource,
     extension: OnceLock<Extension>,
     services: services::Allocator,
+    openapi: openapi::Documents,
 }
 
 impl Api {
@@ -95,6 +96,7 @@ impl Api {
             logs: Arc::new(logs::nothing_runs),
             extension: OnceLock::new(),
             services: services::Allocator::default(),
+            openapi: openapi::Documents::default(),
         }
     }
 

@@ -44,6 +44,10 @@ pub(super) enum Route<'a> {
     },
     /// `/openapi/v3`, or one group-version of it
     OpenApi(Option<&'a str>),
+    /// `/openapi/v2`
+    OldOpenApi,
+    /// The collection of CustomResourceDefinitions
+    CustomResources,
     /// A review that asks whether the user may do something.
     Review {
         group: &'a str,
@@ -67,6 +71,8 @@ pub(super) fn route(path: &str) -> Route<'_> {
         ["apis", group] => Route::Group(group),
         ["api", "v1"] => Route::Resources { group: "", version: "v1" },
         ["apis", group, version] => Route::Resources { group, version },
+        ["openapi", "v2"] => Route::OldOpenApi,
+        ["apis", "apiextensions.k8s.io", "v1", "customresourcedefinitions"] => Route::CustomResources,
         ["openapi", "v3"] => Route::OpenApi(None),
         ["openapi", "v3", ..] => Route::OpenApi(path.strip_prefix("/openapi/v3/")),
         ["apis", group @ ("authorization.k8s.io" | "authentication.k8s.io"), "v1", plural] => {
@@ -88,7 +94,9 @@ fn target(group: &str, version: &str, rest: &[&str]) -> Option<Target> {
     let (plural, name, subresource) = match rest {
         [plural] => (plural, None, None),
         [plural, name] => (plural, Some(decode(name)?), None),
-        [plural, name, subresource] => (plural, Some(decode(name)?), Some((*subresource).to_owned())),
+        [plural, name, subresource @ "proxy", ..] | [plural, name, subresource] => {
+            (plural, Some(decode(name)?), Some((*subresource).to_owned()))
+        }
         _ => return None,
     };
     let resource = by_plural(group, plural).filter(|resource| resource.version == version)?;

@@ -3,10 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::{
-    update::Part,
-    write::{is_empty, text},
-};
+use super::{update::Part, write::is_empty};
 use crate::rehearsal::{
     resource::{Resource, of},
     store::Store,
@@ -80,28 +77,6 @@ fn encode_string_data(value: &mut Value) {
 fn pod(value: &mut Value) {
     let class = qos_class(&value["spec"]);
     value["status"] = json!({"phase": "Pending", "qosClass": class});
-    let Some(spec) = value["spec"].as_object_mut() else { return };
-    let account = spec.get("serviceAccountName").or(spec.get("serviceAccount")).filter(|name| *name != "").cloned();
-    let account = account.unwrap_or_else(|| json!("default"));
-    spec.insert("serviceAccountName".into(), account.clone());
-    spec.insert("serviceAccount".into(), account);
-    spec.entry("priority").or_insert(json!(0));
-    spec.entry("preemptionPolicy").or_insert(json!("PreemptLowerPriority"));
-    let tolerations = spec.entry("tolerations").or_insert(json!([]));
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        tolerate(tolerations, key);
-    }
-}
-
-fn tolerate(tolerations: &mut Value, key: &str) {
-    let Some(list) = tolerations.as_array_mut() else { return };
-    let covers = |toleration: &Value| match text(toleration, "/key") {
-        "" => toleration["operator"] == "Exists",
-        other => other == key,
-    };
-    if !list.iter().any(covers) {
-        list.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
-    }
 }
 
 /// Returns a pod's quality of service: Guaranteed when each container limits cpu and memory to what it requests.

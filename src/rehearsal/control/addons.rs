@@ -74,7 +74,9 @@ pub fn install(cx: &mut Context) {
 
 fn service(cx: &mut Context, name: &str, app: &str, mut spec: Value) {
     let mut service = new_object("Service", NAMESPACE, name);
-    service["metadata"]["labels"] = json!({"k8s-app": app});
+    let title = if app == "kube-dns" { "CoreDNS" } else { "Metrics-server" };
+    service["metadata"]["labels"] =
+        json!({"k8s-app": app, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": title});
     spec["selector"] = json!({"k8s-app": app});
     service["spec"] = spec;
     service["status"] = json!({"loadBalancer": {}});

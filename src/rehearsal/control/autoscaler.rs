@@ -21,6 +21,7 @@ const LOAD: i64 = 10;
 const STABILIZATION: Duration = Duration::from_secs(300);
 const PERIOD: Duration = Duration::from_secs(15);
 const COMPONENT: &str = "horizontal-pod-autoscaler";
+const UNMEASURED: &str = "FailedGetResourceMetric";
 
 /// Since when each autoscaler has wanted fewer replicas.
 #[derive(Default)]
@@ -86,12 +87,14 @@ fn evaluate(cx: &mut Context, scaler: &Object, value: &Value, target: &Object, s
     let pods: Vec<_> =
         pods.filter(|pod| pod.active() && super::selector::matches(selector, &pod.object.labels)).cloned().collect();
     let ready = i64::try_from(pods.iter().filter(|pod| pod.ready).count()).unwrap_or(0);
-    let wanted = match recommend(cx, value, &scale, ready, status) {
+    let example = pods.first().map_or("", |pod| pod.name());
+    let wanted = match recommend(cx, value, &scale, (ready, example), status) {
         Ok(wanted) => wanted,
-        Err((reason, message)) => {
+        Err(cause) => {
             status["desiredReplicas"] = json!(current);
-            set(status, "ScalingActive", false, reason, &message);
-            return;
+            let message = format!("the HPA was unable to compute the replica count: {cause}");
+            set(status, "ScalingActive", false, UNMEASURED, &message);
+            return say_unmeasured(cx, scaler, &cause);
         }
     };
     let message = "the HPA was able to successfully calculate a replica count from cpu resource utilization (percentage of request)";
@@ -104,19 +107,25 @@ fn evaluate(cx: &mut Context, scaler: &Object, value: &Value, target: &Object, s
     }
 }
 
-/// Returns the replicas that the simulated load asks for, and writes the measured values.
+fn say_unmeasured(cx: &mut Context, scaler: &Object, cause: &str) {
+    if cx.kubelet.first(&scaler.uid, cause) {
+        cx.event(scaler, Event::warning(COMPONENT, UNMEASURED, cause));
+        let message = format!(
+            "invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: {cause}"
+        );
+        cx.event(scaler, Event::warning(COMPONENT, "FailedComputeMetricsReplicas", message));
+    }
+}
+
+/// Returns the replicas that the simulated load asks for, and writes the measured values. Fails with the cause.
 fn recommend(
     cx: &Context,
     value: &Value,
     scale: &Value,
-    ready: i64,
+    (ready, example): (i64, &str),
     status: &mut Value,
-) -> Result<i64, (&'static str, String)> {
-    let failed = |cause: String| {
-        let message =
-            format!("the HPA was unable to compute the replica count: failed to get cpu utilization: {cause}");
-        ("FailedGetResourceMetric", message)
-    };
+) -> Result<i64, String> {
+    let failed = |cause: String| format!("failed to get cpu utilization: {cause}");
     if cx.world.disabled.iter().any(|component| component == "metrics-server") {
         let cause = "unable to get metrics for resource cpu: unable to fetch metrics from resource metrics API: \
                      the server could not find the requested resource (get pods.metrics.k8s.io)";
@@ -131,7 +140,7 @@ fn recommend(
     {
         let resource = metric["resource"]["name"].as_str().unwrap_or("cpu");
         if let Some(container) = without_request(spec, resource) {
-            return Err(failed(format!("missing request for {resource} in container {container} of Pod")));
+            return Err(failed(format!("missing request for {resource} in container {container} of Pod {example}")));
         }
         let goal = metric["resource"]["target"]["averageUtilization"].as_i64().unwrap_or(80).max(1);
         let average = match resource {

@@ -7,6 +7,7 @@ use super::{
     context::{Context, new_object},
     queue::Controller,
 };
+use crate::rehearsal::admission::SYSTEM_CLASSES;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
@@ -30,6 +31,14 @@ pub fn reconcile(cx: &mut Context) {
         api_service(cx);
     }
     api_endpoints(cx);
+    for (name, value) in SYSTEM_CLASSES {
+        if cx.get("PriorityClass", "", name).is_none() {
+            let mut class = new_object("PriorityClass", "", name);
+            class["value"] = json!(value);
+            class["preemptionPolicy"] = json!("PreemptLowerPriority");
+            cx.create("PriorityClass", class);
+        }
+    }
     if cx.kubelet.first("bootstrap", "addons") {
         addons::install(cx);
     }

@@ -10,9 +10,11 @@ use super::{
     index::Index,
     kubelet,
     queue::{Controller, Queue, Work},
+    route,
     world::State,
 };
 use crate::rehearsal::{
+    admission,
     object::defaults,
     resource::of,
     store::{Key, Object, Store},
@@ -52,12 +54,37 @@ impl Context {
     }
 
     /// Stores a new object; `None` when it exists already or its namespace takes no new objects.
-    pub fn create(&mut self, kind: &str, value: Value) -> Option<Arc<Object>> {
+    pub fn create(&mut self, kind: &str, mut value: Value) -> Option<Arc<Object>> {
         let namespace = value["metadata"]["namespace"].as_str().unwrap_or_default();
         if !self.index.accepts(namespace) {
             return None;
         }
+        if kind == "Pod"
+            && let Err(refused) = admission::admit(&self.store, &mut value)
+        {
+            self.say_refused(&value, &refused.message);
+            return None;
+        }
         self.store.create(of(kind), value).ok()
+    }
+
+    /// Tells a pod's owner that admission refused the pod, and lets it try again later.
+    fn say_refused(&mut self, pod: &Value, why: &str) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let owner = &pod["metadata"]["ownerReferences"][0];
+        let (namespace, kind, name) = (text(&pod["metadata"]["namespace"]), text(&owner["kind"]), text(&owner["name"]));
+        let Some(controller) = route::own_controller(&kind) else { return };
+        let Some(owner) = self.get(&kind, &namespace, &name) else { return };
+        let message = match kind.as_str() {
+            "StatefulSet" => {
+                let pod = text(&pod["metadata"]["name"]);
+                format!("create Pod {pod} in StatefulSet {name} failed error: {why}")
+            }
+            _ => format!("Error creating: {why}"),
+        };
+        let component = format!("{}-controller", kind.to_lowercase());
+        self.event(&owner, Event::warning(&component, "FailedCreate", message));
+        self.after(controller, &namespace, &name, self.world.pace.back_off);
     }
 
     /// Writes a changed object; returns whether it was still the newest. When it was not, the newer version brings its

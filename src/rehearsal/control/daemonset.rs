@@ -9,6 +9,7 @@ use super::{
     deployment::share,
     events::Event,
     index::Pod,
+    replicaset,
     requests::Requests,
     revision,
     scheduler::Candidate,
@@ -24,6 +25,7 @@ pub fn reconcile(cx: &mut Context, namespace: &str, name: &str) {
         return;
     }
     let value = set.value();
+    replicaset::adopt(cx, &set, &value["spec"]["selector"], |_| true);
     let Some(revision) = revision::ensure(cx, &set, &value) else { return };
     let hash = revision::hash_of(&set, &revision.key.name).to_owned();
     let template = tolerant(&value["spec"]["template"]);

@@ -1,6 +1,9 @@
 //! Events: what `kubectl describe` and `kubectl get events` tell people, counted and forgotten like the real ones.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
 
@@ -46,6 +49,7 @@ pub struct Recorder {
     known: HashMap<u64, Key>,
     similar: HashMap<u64, u32>,
     order: VecDeque<(u64, Key)>,
+    last_stamp: u128,
 }
 
 impl Recorder {
@@ -80,14 +84,20 @@ impl Recorder {
         if self.count_up(store, identity, &event.message) {
             return;
         }
-        let name =
-            format!("{}.{}{:08x}", about.key.name, &uuid::Uuid::new_v4().simple().to_string()[..8], identity as u32);
+        let name = format!("{}.{:x}", about.key.name, self.stamp());
         let namespace = if about.key.namespace.is_empty() { "default" } else { &about.key.namespace };
         if let Ok(object) = store.create(of("Event"), body(namespace, &name, about, &event)) {
             self.known.insert(identity, object.key.clone());
             self.order.push_back((identity, object.key.clone()));
             self.keep(store, KEPT);
         }
+    }
+
+    /// Returns the time in nanoseconds, later than the last one: events of an object sort by it, as they happened.
+    fn stamp(&mut self) -> u128 {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last_stamp = since_1970.as_nanos().max(self.last_stamp + 1);
+        self.last_stamp
     }
 
     fn count_up(&self, store: &Store, identity: u64, message: &str) -> bool {

@@ -131,7 +131,8 @@ fn label(pod: &mut Value, job: &Object, indexed: bool, index: Option<i64>) {
     if let Some(index) = index.filter(|_| indexed) {
         set_label(pod, INDEX, &index.to_string());
         set_annotation(pod, INDEX, &index.to_string());
-        pod["metadata"]["name"] = json!(format!("{}-{index}-{}", job.key.name, super::template::random_suffix()));
+        pod["metadata"]["name"] =
+            json!(format!("{}-{index}-{}", job.key.name, crate::rehearsal::admission::random_suffix()));
         pod["spec"]["hostname"] = json!(format!("{}-{index}", job.key.name));
     }
 }

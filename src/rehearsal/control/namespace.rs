@@ -34,9 +34,11 @@ fn activate(cx: &Context, namespace: &Object) {
 fn root_certificate(cx: &mut Context, namespace: &str) {
     let mut value = new_object("ConfigMap", namespace, "kube-root-ca.crt");
     value["metadata"]["annotations"] = json!({
-        "kubernetes.io/description": "A rehearsal: no pod runs that could use the cluster's CA certificate, so none is here."
+        "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using \
+            internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed \
+            across distributions of Kubernetes clusters."
     });
-    value["data"] = json!({"ca.crt": ""});
+    value["data"] = json!({"ca.crt": cx.world.ca});
     cx.create("ConfigMap", value);
 }
 

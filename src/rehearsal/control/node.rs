@@ -63,7 +63,10 @@ fn register(cx: &mut Context, machine: &Node) {
     let host = machine.name.as_str();
     let say = |reason, message: String| Event { host, ..Event::normal("kubelet", reason, message) };
     cx.event(&node, say("Starting", "Starting kubelet.".into()));
-    cx.event(&node, say("NodeHasSufficientMemory", format!("Node {host} status is now: NodeHasSufficientMemory")));
+    for reason in ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"] {
+        cx.event(&node, say(reason, format!("Node {host} status is now: {reason}")));
+    }
+    cx.event(&node, say("NodeAllocatableEnforced", "Updated Node Allocatable limit across pods".into()));
     let registered = format!("Node {host} event: Registered Node {host} in Controller");
     cx.event(&node, Event::normal("node-controller", "RegisteredNode", registered));
     lease(cx, &node);

@@ -20,7 +20,7 @@ pub fn reconcile(cx: &mut Context, namespace: &str, name: &str) {
     let Some(set) = cx.get("ReplicaSet", namespace, name) else { return };
     let value = set.value();
     if !set.deleting {
-        adopt(cx, &set, &value["spec"]["selector"]);
+        adopt(cx, &set, &value["spec"]["selector"], |_| true);
     }
     let pods = cx.index.pods_of(&set.uid);
     let active: Vec<_> = pods.into_iter().filter(|pod| pod.active()).collect();
@@ -35,13 +35,13 @@ pub fn reconcile(cx: &mut Context, namespace: &str, name: &str) {
     write_status(cx, &set, &value, &active);
 }
 
-/// Takes pods without a controller that the selector matches.
-fn adopt(cx: &Context, owner: &Object, selector: &Value) {
+/// Takes pods without a controller that the selector matches, if they are members by name too.
+pub fn adopt(cx: &Context, owner: &Object, selector: &Value, member: impl Fn(&str) -> bool) {
     let namespace = &owner.key.namespace;
     let orphans = cx.index.orphans.iter().filter(|(of, _)| of == namespace);
     for (namespace, name) in orphans {
         let Some(pod) = cx.index.get(namespace, name) else { continue };
-        if pod.active() && selector::matches(selector, &pod.object.labels) {
+        if pod.active() && member(name) && selector::matches(selector, &pod.object.labels) {
             let mut value = pod.object.value();
             value["metadata"]["ownerReferences"] = super::context::controlled_by(owner);
             cx.update(&pod.object, value);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     context::{Context, controlled_by, new_object},
-    template,
+    selector, template,
 };
 use crate::rehearsal::store::Object;
 
@@ -16,6 +16,7 @@ pub const LABEL: &str = "controller-revision-hash";
 /// Makes sure that the newest revision is that of the owner's template, and returns it.
 pub fn ensure(cx: &mut Context, owner: &Object, value: &Value) -> Option<Arc<Object>> {
     let data = json!({"spec": {"template": value["spec"]["template"]}});
+    adopt(cx, owner, &value["spec"]["selector"]);
     let known = history(cx, owner);
     let newest = known.last().map_or(0, |object| number(object));
     if let Some(same) = known.iter().find(|object| object.value()["data"] == data) {
@@ -35,6 +36,19 @@ pub fn ensure(cx: &mut Context, owner: &Object, value: &Value) -> Option<Arc<Obj
     revision["data"] = data;
     revision["revision"] = json!(newest + 1);
     cx.create("ControllerRevision", revision)
+}
+
+/// Takes the revisions that an owner of the same name left behind.
+fn adopt(cx: &Context, owner: &Object, selector: &Value) {
+    let orphans = cx.list("ControllerRevision", Some(&owner.key.namespace)).into_iter();
+    let orphans = orphans.filter(|one| one.controller().is_none() && !one.deleting);
+    for one in orphans.filter(|one| hash_of(owner, &one.key.name) != one.key.name) {
+        if selector::matches(selector, &one.labels) {
+            let mut value = one.value();
+            value["metadata"]["ownerReferences"] = controlled_by(owner);
+            cx.update(&one, value);
+        }
+    }
 }
 
 /// Returns the owner's revisions, the oldest first.

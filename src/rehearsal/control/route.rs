@@ -52,7 +52,8 @@ pub fn changed(cx: &mut Context, change: &Change) {
     }
 }
 
-fn own_controller(kind: &str) -> Option<Controller> {
+/// Returns the controller that looks after objects of a kind.
+pub fn own_controller(kind: &str) -> Option<Controller> {
     Some(match kind {
         "CronJob" => Controller::CronJob,
         "DaemonSet" => Controller::DaemonSet,

@@ -3,16 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::context::{controlled_by, new_object};
-use crate::rehearsal::store::Object;
-
-/// Letters that no word can be made of, as Kubernetes uses them in generated names.
-const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-
-/// Returns five random letters for a generated name.
-pub fn random_suffix() -> String {
-    let bytes = uuid::Uuid::new_v4().into_bytes();
-    bytes[..5].iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
-}
+use crate::rehearsal::{
+    admission::{SUFFIX_LETTERS, random_suffix},
+    store::Object,
+};
 
 /// Returns ten letters that are the same for equal templates.
 pub fn hash(template: &Value, collisions: i64) -> String {
@@ -21,7 +15,7 @@ pub fn hash(template: &Value, collisions: i64) -> String {
     let hash = text
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let letter = |n: u32| char::from(ALPHABET[(hash >> (n * 6)) as usize % ALPHABET.len()]);
+    let letter = |n: u32| char::from(SUFFIX_LETTERS[(hash >> (n * 6)) as usize % SUFFIX_LETTERS.len()]);
     (0..10).map(letter).collect()
 }
 
@@ -35,7 +29,6 @@ pub fn pod(owner: &Object, template: &Value, name: &str) -> Value {
     }
     pod["metadata"]["ownerReferences"] = controlled_by(owner);
     pod["spec"] = template["spec"].clone();
-    admit(&mut pod["spec"]);
     pod["status"] = json!({"phase": "Pending", "qosClass": super::requests::quality_of_service(&pod["spec"])});
     pod
 }
@@ -45,38 +38,6 @@ pub fn generated_pod(owner: &Object, template: &Value) -> Value {
     let mut pod = pod(owner, template, &format!("{}-{}", owner.key.name, random_suffix()));
     pod["metadata"]["generateName"] = json!(format!("{}-", owner.key.name));
     pod
-}
-
-/// What admission adds to every pod.
-fn admit(spec: &mut Value) {
-    let defaults = [
-        ("serviceAccountName", json!("default")),
-        ("serviceAccount", spec["serviceAccountName"].as_str().unwrap_or("default").into()),
-        ("enableServiceLinks", json!(true)),
-        ("preemptionPolicy", json!("PreemptLowerPriority")),
-        ("priority", json!(0)),
-    ];
-    for (key, value) in defaults {
-        if spec[key].is_null() {
-            spec[key] = value;
-        }
-    }
-    for taint in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        tolerate(spec, taint);
-    }
-}
-
-fn tolerate(spec: &mut Value, taint: &str) {
-    if !spec["tolerations"].is_array() {
-        spec["tolerations"] = json!([]);
-    }
-    let tolerations = spec["tolerations"].as_array_mut().expect("made just now");
-    let tolerated = tolerations.iter().any(|one| {
-        (one["key"] == taint || one["key"].is_null()) && (one["effect"] == "NoExecute" || one["effect"].is_null())
-    });
-    if !tolerated {
-        tolerations.push(json!({"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
-    }
 }
 
 /// Sets a label in a template or an object.
@@ -105,6 +66,6 @@ mod tests {
         let one = hash(&json!({"spec": {"a": 1, "b": 2}}), 0);
         assert_eq!(one, hash(&json!({"spec": {"b": 2, "a": 1}}), 0));
         assert_ne!(one, hash(&json!({"spec": {"a": 1, "b": 2}}), 1));
-        assert!(one.len() == 10 && one.bytes().all(|byte| ALPHABET.contains(&byte)));
+        assert!(one.len() == 10 && one.bytes().all(|byte| SUFFIX_LETTERS.contains(&byte)));
     }
 }

@@ -217,6 +217,12 @@ fn bind(cx: &Context, claim: &Object, volume: &Object) {
     value["spec"]["volumeName"] = json!(volume.key.name);
     value["status"] = status;
     set_annotation(&mut value, "pv.kubernetes.io/bind-completed", "yes");
+    if value["metadata"]["annotations"][SELECTED_NODE].is_string() {
+        set_annotation(&mut value, "pv.kubernetes.io/bound-by-controller", "yes");
+        for key in ["volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner"] {
+            set_annotation(&mut value, key, PROVISIONER);
+        }
+    }
     cx.update(claim, value);
 }
 

@@ -67,6 +67,8 @@ pub struct State {
     pub pace: Pace,
     /// K3s's packaged components that are switched off, as in its `disable` setting.
     pub disabled: Vec<String>,
+    /// The certificate of the cluster's authority, in PEM.
+    pub ca: String,
 }
 
 impl State {
@@ -149,6 +151,11 @@ impl World {
     /// Names the packaged components that K3s does not install, such as `traefik`.
     pub fn set_disabled(&self, components: Vec<String>) {
         self.change(|state| state.disabled = components);
+    }
+
+    /// Says which certificate authority clients may trust.
+    pub fn set_ca(&self, ca: &str) {
+        self.change(|state| state.ca = ca.to_owned());
     }
 
     /// Returns a copy of what is known now.

@@ -6,7 +6,10 @@ use serde_json::{Map, Value};
 use super::fields::{FieldSet, Parts, Typed, element, join};
 use super::managed::{Managed, Manager, Operation, manageable};
 use super::status::{Cause, Status};
-use super::{decode, schema};
+use super::{
+    decode::{self, Place},
+    schema,
+};
 use crate::rehearsal::resource::Resource;
 
 pub use super::managed::track;
@@ -93,9 +96,12 @@ fn check(resource: &Resource, applied: &Value) -> Result<(), Status> {
 /// Returns what is applied as it would be stored, so that it compares to what is. Here no field may be unknown.
 fn stored_form(resource: &'static Resource, applied: &Value) -> Result<Value, Status> {
     let findings = (resource.inspect)(applied);
-    let undeclared: Vec<_> =
-        findings.unknown.iter().map(|place| format!(".{}: field not declared in schema", place.shown)).collect();
-    match &undeclared[..] {
+    let path = |place: &Place| field_path(resource, applied, &place.pointer);
+    let undeclared = findings.unknown.iter().map(|place| format!("{}: field not declared in schema", path(place)));
+    let mistyped = findings.mistyped.iter().map(|(place, wanted)| {
+        format!("{}: {}", path(place), wrong_type(wanted, applied.pointer(&place.pointer).unwrap_or(&Value::Null)))
+    });
+    match &undeclared.chain(mistyped).collect::<Vec<_>>()[..] {
         [] => {}
         [only] => return Err(untyped(resource, applied, only)),
         many => return Err(untyped(resource, applied, &format!("errors:\n  {}", many.join("\n  ")))),
@@ -103,6 +109,55 @@ fn stored_form(resource: &'static Resource, applied: &Value) -> Result<Value, St
     let mut stored = applied.clone();
     decode::normalize(&findings, &mut stored);
     Ok(stored)
+}
+
+/// Writes a place as server-side apply does: elements of keyed lists by their keys.
+fn field_path(resource: &Resource, object: &Value, pointer: &str) -> String {
+    let (mut value, mut path, mut shown) = (object, String::new(), String::new());
+    for step in pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")) {
+        let inner = if let Value::Array(list) = value {
+            let item = step.parse().ok().and_then(|index: usize| list.get(index));
+            let key = item.and_then(|item| element(item, schema::list_shape(resource, &path)));
+            shown += &key.map_or_else(|| format!("[{step}]"), shown_key);
+            item
+        } else {
+            shown = format!("{shown}.{step}");
+            path = join(&path, &step);
+            value.get(&step)
+        };
+        value = inner.unwrap_or(&Value::Null);
+    }
+    shown
+}
+
+/// Writes an element's key as `[name="web"]`.
+fn shown_key(id: String) -> String {
+    let mut set = FieldSet::default();
+    set.children.insert(id, FieldSet { member: true, ..FieldSet::default() });
+    set.paths().remove(0)
+}
+
+fn wrong_type(wanted: &str, found: &Value) -> String {
+    let go = match found {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match wanted {
+        "int32" | "int64" | "float64" => {
+            let kind = match found {
+                Value::String(_) => "string",
+                Value::Bool(_) => "bool",
+                Value::Array(_) => "[]interface {}",
+                Value::Object(_) => "map[string]interface {}",
+                Value::Null | Value::Number(_) => "float64",
+            };
+            format!("expected numeric (int or float), got {kind}")
+        }
+        "string" => format!("expected string, got &value.valueUnstructured{{Value:{found}}}"),
+        "bool" => format!("expected boolean, got &value.valueUnstructured{{Value:{found}}}"),
+        list if list.starts_with("[]") => format!("expected list, got {go}"),
+        _ => format!("expected map, got {go}"),
+    }
 }
 
 /// The refusal of a configuration that does not fit the type. The real server calls it a failure of its own.
@@ -125,9 +180,7 @@ fn duplicate(resource: &Resource, value: &Value, path: &str, shown: &str) -> Opt
             let mut seen = Vec::new();
             for item in list {
                 let Some(id) = element(item, shape) else { continue };
-                let mut set = FieldSet::default();
-                set.children.insert(id.clone(), FieldSet { member: true, ..FieldSet::default() });
-                let key = set.paths().remove(0);
+                let key = shown_key(id.clone());
                 if seen.contains(&id) {
                     return Some(format!("{shown}: duplicate entries for key {key}"));
                 }

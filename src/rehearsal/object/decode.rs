@@ -25,6 +25,8 @@ pub struct Findings {
     pub quantities: Vec<Place>,
     /// The first value of a wrong type, in the words of the real server.
     pub mismatch: Option<String>,
+    /// Where that value is and the Go type it should have, if it is the type alone that is wrong.
+    pub mistyped: Option<(Place, String)>,
 }
 
 /// A place in an object, as people write it and as a JSON pointer.
@@ -148,6 +150,7 @@ impl<'a> Reader<'a> {
             Value::Object(_) => "object".into(),
             Value::Null => "null".into(),
         };
+        self.findings.borrow_mut().mistyped = Some((self.path.place(), wanted.to_owned()));
         let Owner { name, .. } = self.owner;
         if name.is_empty() {
             return Mismatch(format!("json: cannot unmarshal {found} into Go value of type {wanted}"));

@@ -111,7 +111,10 @@ impl Status {
 
     /// 404: there is no such path.
     pub fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
+        // Some clients, such as `kubectl debug`, rely on details being there.
+        status.details = Value::Object(Map::new());
+        status
     }
 
     /// 405: the path is there, but not for this verb.

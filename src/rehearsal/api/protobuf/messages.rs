@@ -1,5 +1,7 @@
 //! The messages that `kubectl create` sends, with the field numbers of Kubernetes' `generated.proto` files.
 
+use super::pods::PODS;
+
 /// One field of a message.
 pub(super) struct Field {
     pub number: u32,
@@ -36,7 +38,7 @@ pub(super) enum Type {
 
 /// Returns the fields of a message.
 pub(super) fn fields(message: &str) -> Option<Vec<Field>> {
-    let (_, lines) = MESSAGES.iter().find(|(name, _)| *name == message)?;
+    let (_, lines) = MESSAGES.iter().chain(PODS).find(|(name, _)| *name == message)?;
     Some(lines.iter().map(|(number, name, notation)| field(*number, name, notation)).collect())
 }
 
@@ -71,7 +73,7 @@ fn of_type(name: &'static str) -> Type {
     }
 }
 
-type Lines = &'static [(u32, &'static str, &'static str)];
+pub(super) type Lines = &'static [(u32, &'static str, &'static str)];
 
 #[rustfmt::skip]
 const MESSAGES: &[(&str, Lines)] = &[
@@ -137,37 +139,26 @@ const MESSAGES: &[(&str, Lines)] = &[
     ]),
     ("DeploymentStrategy", &[(1, "type", "text"), (2, "rollingUpdate", "RollingUpdateDeployment")]),
     ("RollingUpdateDeployment", &[(1, "maxUnavailable", "IntOrString"), (2, "maxSurge", "IntOrString")]),
-    ("PodTemplateSpec", &[(1, "metadata", "ObjectMeta"), (2, "spec", "PodSpec")]),
-    ("PodSpec", &[
-        (2, "containers", "[Container]"), (3, "restartPolicy", "text"), (4, "terminationGracePeriodSeconds", "int?"),
-        (5, "activeDeadlineSeconds", "int?"), (6, "dnsPolicy", "text"), (7, "nodeSelector", "{text}"),
-        (8, "serviceAccountName", "text"), (9, "serviceAccount", "text"), (10, "nodeName", "text"),
-        (11, "hostNetwork", "bool"), (12, "hostPID", "bool"), (13, "hostIPC", "bool"),
-        (15, "imagePullSecrets", "[LocalObjectReference]"), (16, "hostname", "text"), (17, "subdomain", "text"),
-        (19, "schedulerName", "text"), (20, "initContainers", "[Container]"),
-        (21, "automountServiceAccountToken", "bool?"), (24, "priorityClassName", "text"), (25, "priority", "int?"),
-        (30, "enableServiceLinks", "bool?"), (31, "preemptionPolicy", "text"),
-    ]),
-    ("Container", &[
-        (1, "name", "text"), (2, "image", "text"), (3, "command", "[text]"), (4, "args", "[text]"),
-        (5, "workingDir", "text"), (6, "ports", "[ContainerPort]"), (7, "env", "[EnvVar]"),
-        (8, "resources", "ResourceRequirements"), (13, "terminationMessagePath", "text"),
-        (14, "imagePullPolicy", "text"), (16, "stdin", "bool"), (17, "stdinOnce", "bool"), (18, "tty", "bool"),
-        (20, "terminationMessagePolicy", "text"),
-    ]),
-    ("ContainerPort", &[
-        (1, "name", "text"), (2, "hostPort", "int"), (3, "containerPort", "int"), (4, "protocol", "text"),
-        (5, "hostIP", "text"),
-    ]),
-    ("EnvVar", &[(1, "name", "text"), (2, "value", "text")]),
-    ("ResourceRequirements", &[(1, "limits", "{Quantity}"), (2, "requests", "{Quantity}")]),
     ("Job", &[(1, "metadata", "ObjectMeta"), (2, "spec", "JobSpec"), (3, "status", "-")]),
     ("JobSpec", &[
         (1, "parallelism", "int?"), (2, "completions", "int?"), (3, "activeDeadlineSeconds", "int?"),
         (4, "selector", "LabelSelector"), (5, "manualSelector", "bool?"), (6, "template", "PodTemplateSpec"),
         (7, "backoffLimit", "int?"), (8, "ttlSecondsAfterFinished", "int?"), (9, "completionMode", "text"),
-        (10, "suspend", "bool?"),
+        (10, "suspend", "bool?"), (11, "podFailurePolicy", "PodFailurePolicy"), (12, "backoffLimitPerIndex", "int?"),
+        (13, "maxFailedIndexes", "int?"), (14, "podReplacementPolicy", "text?"), (15, "managedBy", "text?"),
+        (16, "successPolicy", "SuccessPolicy"),
     ]),
+    ("PodFailurePolicy", &[(1, "rules", "[PodFailurePolicyRule]")]),
+    ("PodFailurePolicyRule", &[
+        (1, "action", "text"), (2, "onExitCodes", "PodFailurePolicyOnExitCodesRequirement"),
+        (3, "onPodConditions", "[PodFailurePolicyOnPodConditionsPattern]"),
+    ]),
+    ("PodFailurePolicyOnExitCodesRequirement", &[
+        (1, "containerName", "text?"), (2, "operator", "text"), (3, "values", "[int]"),
+    ]),
+    ("PodFailurePolicyOnPodConditionsPattern", &[(1, "type", "text"), (2, "status", "text")]),
+    ("SuccessPolicy", &[(1, "rules", "[SuccessPolicyRule]")]),
+    ("SuccessPolicyRule", &[(1, "succeededIndexes", "text?"), (2, "succeededCount", "int?")]),
     ("CronJob", &[(1, "metadata", "ObjectMeta"), (2, "spec", "CronJobSpec"), (3, "status", "-")]),
     ("CronJobSpec", &[
         (1, "schedule", "text"), (2, "startingDeadlineSeconds", "int?"), (3, "concurrencyPolicy", "text"),
@@ -234,7 +225,7 @@ mod tests {
 
     #[test]
     fn every_message_that_is_named_is_described() {
-        for (name, _) in MESSAGES {
+        for (name, _) in MESSAGES.iter().chain(PODS) {
             for field in fields(name).unwrap() {
                 if let Type::Message(inner) = field.of {
                     assert!(fields(inner).is_some(), "{inner} in {name}");

@@ -1,6 +1,7 @@
 //! Objects sent as protobuf, which `kubectl create namespace` and its siblings do whatever the server says.
 
 mod messages;
+mod pods;
 mod wire;
 
 use serde_json::{Map, Number, Value, json};

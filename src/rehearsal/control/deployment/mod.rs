@@ -7,12 +7,13 @@ pub use rollout::share;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     context::{Context, controlled_by, new_object},
     events::Event,
-    replicaset,
+    queue::Controller,
+    replicaset, selector,
     template::{self, set_annotation, set_label},
 };
 use crate::rehearsal::store::Object;
@@ -70,6 +71,9 @@ impl Deployment {
 
 pub fn reconcile(cx: &mut Context, namespace: &str, name: &str) {
     let Some(object) = cx.get("Deployment", namespace, name) else { return };
+    if !object.deleting && adopt(cx, &object) {
+        return cx.add(Controller::Deployment, namespace, name);
+    }
     let mut deployment = load(cx, object);
     if !deployment.object.deleting {
         if deployment.value["spec"]["paused"] == true {
@@ -85,6 +89,23 @@ pub fn reconcile(cx: &mut Context, namespace: &str, name: &str) {
     let Some(object) = cx.get("Deployment", &object.key.namespace, &object.key.name) else { return };
     let deployment = load(cx, object);
     status::write(cx, &deployment);
+}
+
+/// Takes the ReplicaSets without a controller that the selector matches; returns whether there were any.
+fn adopt(cx: &Context, deployment: &Object) -> bool {
+    let orphans = cx.list("ReplicaSet", Some(&deployment.key.namespace)).into_iter();
+    let orphans: Vec<_> = orphans.filter(|set| set.controller().is_none() && !set.deleting).collect();
+    if orphans.is_empty() {
+        return false;
+    }
+    let selector = deployment.value()["spec"]["selector"].take();
+    let mut adopted = false;
+    for set in orphans.iter().filter(|set| selector::matches(&selector, &set.labels)) {
+        let mut value = set.value();
+        value["metadata"]["ownerReferences"] = controlled_by(deployment);
+        adopted |= cx.update(set, value);
+    }
+    adopted
 }
 
 fn load(cx: &Context, object: Arc<Object>) -> Deployment {
@@ -127,19 +148,20 @@ fn ensure_new(cx: &mut Context, deployment: &mut Deployment, replicas: i64) -> b
             return false;
         }
     }
-    match &deployment.new {
-        Some(new) if new.revision() == wanted => true,
-        Some(new) => {
-            let mut value = new.value.clone();
-            set_annotation(&mut value, REVISION, &wanted.to_string());
-            cx.update(&new.object, value);
-            false
-        }
-        None => {
-            create(cx, deployment, wanted, replicas);
-            false
-        }
+    let Some(new) = &deployment.new else {
+        create(cx, deployment, wanted, replicas);
+        return false;
+    };
+    let mut value = new.value.clone();
+    for (key, text) in inherited_annotations(&deployment.value) {
+        set_annotation(&mut value, &key, text.as_str().unwrap_or_default());
     }
+    set_annotation(&mut value, REVISION, &wanted.to_string());
+    if value == new.value {
+        return true;
+    }
+    cx.update(&new.object, value);
+    false
 }
 
 fn create(cx: &mut Context, deployment: &Deployment, revision: i64, replicas: i64) {
@@ -156,7 +178,7 @@ fn create(cx: &mut Context, deployment: &Deployment, revision: i64, replicas: i6
     let mut set = new_object("ReplicaSet", namespace, &set_name);
     set["metadata"]["labels"] = template["metadata"]["labels"].clone();
     set["metadata"]["ownerReferences"] = controlled_by(object);
-    set["metadata"]["annotations"] = inherited_annotations(value);
+    set["metadata"]["annotations"] = Value::Object(inherited_annotations(value));
     set_annotation(&mut set, REVISION, &revision.to_string());
     set_annotation(&mut set, "deployment.kubernetes.io/desired-replicas", &deployment.desired().to_string());
     let most = deployment.desired() + rollout::limits(deployment).0;
@@ -173,11 +195,12 @@ fn create(cx: &mut Context, deployment: &Deployment, revision: i64, replicas: i6
     }
 }
 
-fn inherited_annotations(value: &Value) -> Value {
+/// Returns the Deployment's annotations that its newest ReplicaSet has too, such as the cause of a change.
+fn inherited_annotations(value: &Value) -> Map<String, Value> {
     let mut annotations = value["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
     annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     annotations.remove(REVISION);
-    Value::Object(annotations)
+    annotations
 }
 
 fn scale(cx: &mut Context, deployment: &Deployment, set: &Set, replicas: i64) -> bool {

@@ -96,6 +96,16 @@ pub fn summarize(pod: &mut Value) {
     set(status, "Ready", ready, reason, message);
     set(status, "ContainersReady", ready, reason, message);
     set(status, "PodScheduled", true, "", "");
+    sort_conditions(status);
+}
+
+/// Brings the conditions into the order that a kubelet writes them in.
+fn sort_conditions(status: &mut Value) {
+    let order = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+    let place = |condition: &Value| order.iter().position(|kind| condition["type"] == *kind).unwrap_or(order.len());
+    if let Some(conditions) = status["conditions"].as_array_mut() {
+        conditions.sort_by_key(place);
+    }
 }
 
 fn set(status: &mut Value, kind: &str, holds: bool, reason: &str, message: &str) {

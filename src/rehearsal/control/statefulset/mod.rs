@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{context::Context, events::Event, index::Pod, queue::Controller, revision};
+use super::{context::Context, events::Event, index::Pod, queue::Controller, replicaset, revision};
 use crate::rehearsal::store::Object;
 
 const COMPONENT: &str = "statefulset-controller";
@@ -59,6 +59,7 @@ pub fn reconcile(cx: &mut Context, namespace: &str, name: &str) {
     if object.deleting {
         return;
     }
+    replicaset::adopt(cx, &object, &value["spec"]["selector"], |pod| pods::ordinal(&object, pod).is_some());
     let Some(update) = revision::ensure(cx, &object, &value) else { return };
     let update = update.key.name.clone();
     let current = value["status"]["currentRevision"].as_str().unwrap_or(&update).to_owned();

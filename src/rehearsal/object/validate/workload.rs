@@ -104,7 +104,10 @@ fn selected_template(object: &Value, empty: &str, problems: &mut Problems) {
     } else {
         problems.required("spec.selector", "");
     }
-    if !metadata::is_empty_selector(object, "/spec/selector") && !metadata::selects(object, "/spec/selector", labels) {
+    // An absent selector selects nothing, an empty one everything.
+    let nothing = !has(object, "/spec/selector");
+    let everything = !nothing && metadata::is_empty_selector(object, "/spec/selector");
+    if nothing || !everything && !metadata::selects(object, "/spec/selector", labels) {
         problems.invalid_as("spec.template.metadata.labels", &go_map(labels), MISMATCH);
     }
     template(object, "/spec", "spec", problems);
@@ -169,7 +172,9 @@ mod tests {
         for kind in ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"] {
             let selector = || json!({"matchLabels": {"app": "a"}});
             accepted(kind, workload(selector(), "a", "Always"));
-            refused(kind, workload(Value::Null, "a", "Always"), "spec.selector: Required value");
+            let why = "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: \
+                       map[string]string{\"app\":\"a\"}: `selector` does not match template `labels`]";
+            refused(kind, workload(Value::Null, "a", "Always"), why);
             let why = "spec.template.metadata.labels: Invalid value: map[string]string{\"app\":\"b\"}: `selector` does not match \
                        template `labels`";
             refused(kind, workload(selector(), "b", "Always"), why);
@@ -180,7 +185,9 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
-        let why = "[spec.selector: Required value, spec.template.spec.containers: Required value]";
+        let why = "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: \
+                   map[string]string(nil): `selector` does not match template `labels`, \
+                   spec.template.spec.containers: Required value]";
         refused("Deployment", json!({"spec": {}}), why);
     }
 
