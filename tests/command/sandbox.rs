@@ -203,7 +203,7 @@ impl Sandbox {
             (r"(?m)^.*waiting: .*\n", ""),
             (r"(?m)^    \d+ of \d+\n", ""),
             (r"(?m)^ ok (Write kubeconfig|Wait for K3s's add-ons).*\n", ""),
-            (r"Wait for nodes: \w+", "Wait for nodes: [outcome]"),
+            (r"Wait for (nodes|K3s's add-ons): \w+", "Wait for $1: [outcome]"),
             (r"\d+ restarts?", "[count] restarts"),
         ] {
             settings.add_filter(pattern, replacement);
