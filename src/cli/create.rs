@@ -56,7 +56,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     let real = real::next_step(session.cluster.provider, session.abilities());
     session
         .run(global, "create", &stacks, &state, async |context| {
-            let created = flows::create::create(context).await;
+            let created = flows::unless_lost(context.view.provider, flows::create::create(context)).await;
             match created {
                 Ok(mut ending) => {
                     ending.notes.extend(real);
@@ -64,6 +64,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
                 }
                 Err(failure) if args.on_failure == OnFailure::Destroy && failure.exit_code() != 130 => {
                     flows::destroy::destroy(context).await?;
+                    context.view.directory.remove()?;
                     Err(failure)
                 }
                 Err(failure) => Err(failure),

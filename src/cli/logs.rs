@@ -2,7 +2,7 @@ use clap::Parser;
 use futures::StreamExt;
 use serde_json::Value;
 
-use super::{global::Global, interrupt, screen, session::Session};
+use super::{global::Global, interrupt, journal, screen, session::Session};
 use crate::{
     effects::kube::{Kube, KubeError, LogQuery, ObjectRef},
     failure::{Failure, NO_SUCH_TARGET},
@@ -53,8 +53,7 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
                 .hint("./orchestrator start"));
         }
         let lines = usize::try_from(args.tail).unwrap_or(usize::MAX);
-        screen::print(&view.provider.host(machine).journal(machine.role.unit(), lines).await?);
-        return Ok(0);
+        return journal::show(&view, machine, lines, args.follow).await;
     }
     flows::running(&machines, &session.cluster.name)?;
     let kube = view.kube().await?;

@@ -7,6 +7,7 @@ mod destroy;
 mod doctor;
 mod global;
 mod interrupt;
+mod journal;
 mod kubeconfig;
 mod logs;
 mod plan;

@@ -6,7 +6,7 @@ use super::global::{Global, Progress};
 use crate::{
     engine::{Canceller, Run, Sink},
     failure::Failure,
-    report::{JsonLines, Plain, Tty, Verbosity},
+    report::{JsonLines, Look, Plain, Tty, Verbosity},
 };
 
 /// Returns what shows a run to the user: events on stdout for programs, progress on stderr for people.
@@ -18,11 +18,13 @@ pub fn sink(global: &Global, verbosity: Verbosity) -> Box<dyn Sink> {
     let terminal = io::stderr().is_terminal() && !ci && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let tty = match global.progress {
         Progress::Auto => terminal,
-        Progress::Tty => true,
+        // A terminal's control characters help nobody in a file.
+        Progress::Tty => io::stderr().is_terminal(),
         Progress::Plain => false,
     };
     if tty {
-        Box::new(Tty::new(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), verbosity))
+        let look = Look { colours: console::colors_enabled_stderr(), columns: console::Term::stderr().size().1.into() };
+        Box::new(Tty::new(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), verbosity, look))
     } else {
         Box::new(Plain::new(io::stderr(), verbosity))
     }

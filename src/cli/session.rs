@@ -77,7 +77,8 @@ impl Session {
     pub fn stacks(&self) -> Result<Vec<ParsedStack>, Failure> {
         let mut files = Vec::new();
         for stack in &self.cluster.stacks {
-            files.push((stack, manifest_files::read(&stack.manifests)?));
+            let read = manifest_files::read(&stack.manifests)?.into_iter();
+            files.push((stack, read.map(|(path, text)| (shown(&path).into(), text)).collect()));
         }
         parse_stacks(files)
     }

@@ -13,5 +13,9 @@ pub async fn run(global: &Global, _: Args) -> Result<u8, Failure> {
     // A mistake in a manifest must not keep a cluster without power; what it had is then not waited for.
     let stacks = session.stacks().unwrap_or_default();
     let (_lock, state) = session.lock("start")?;
-    session.run(global, "start", &stacks, &state, async |context| flows::start::start(context).await).await
+    session
+        .run(global, "start", &stacks, &state, async |context| {
+            flows::unless_lost(context.view.provider, flows::start::start(context)).await
+        })
+        .await
 }

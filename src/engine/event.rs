@@ -65,6 +65,15 @@ pub enum EventKind {
         on: Option<String>,
         seen: String,
     },
+    /// Something failed in a way that passes; `attempt` counts from 1 and says which one comes now.
+    Retrying {
+        step: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<String>,
+        what: String,
+        attempt: u32,
+        because: String,
+    },
     /// `done` of `of` things are finished; both count the same unit.
     Progressed {
         step: String,
@@ -89,6 +98,8 @@ pub enum EventKind {
         elapsed_ms: u64,
         failure: Failure,
     },
+    /// The user wants to stop: nothing new begins, and what is under way may end.
+    Stopping,
     RunFinished {
         ok: bool,
         exit_code: u8,

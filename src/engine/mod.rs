@@ -2,8 +2,11 @@
 
 mod cancel;
 pub mod event;
+mod retry;
 mod run;
 mod scope;
+#[cfg(test)]
+mod testing;
 
 pub use cancel::{Cancel, Canceller};
 pub use event::{Event, EventKind, Outcome};

@@ -1,8 +1,11 @@
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     io,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{Cancel, Event, EventKind, Outcome, Scope, event::FORMAT};
 use crate::{
@@ -45,7 +48,9 @@ pub struct Run {
     sinks: RefCell<Vec<Box<dyn Sink>>>,
     seq: Cell<u64>,
     changed: Cell<bool>,
-    last_seen: RefCell<Option<String>>,
+    /// By step: what it last waited for.
+    last_seen: RefCell<HashMap<String, String>>,
+    told_to_stop: Cell<bool>,
     started: Instant,
     deadline: Option<(Instant, Duration)>,
     cancel: Cancel,
@@ -60,7 +65,8 @@ impl Run {
             sinks: RefCell::new(sinks),
             seq: Cell::new(0),
             changed: Cell::new(false),
-            last_seen: RefCell::new(None),
+            last_seen: RefCell::default(),
+            told_to_stop: Cell::new(false),
             started,
             deadline: timeout.map(|timeout| (started + timeout, timeout)),
             cancel,
@@ -77,8 +83,8 @@ impl Run {
     /// Tells every sink what happened.
     pub fn emit(&self, kind: EventKind) {
         self.seq.set(self.seq.get() + 1);
-        if let EventKind::Waiting { seen, .. } = &kind {
-            self.last_seen.replace(Some(seen.clone()));
+        if let EventKind::Waiting { step, seen, .. } | EventKind::Retrying { step, because: seen, .. } = &kind {
+            self.last_seen.borrow_mut().insert(step.clone(), seen.clone());
         }
         let event = Event { v: FORMAT, seq: self.seq.get(), at: jiff::Timestamp::now(), kind };
         self.sinks.borrow_mut().retain_mut(|sink| sink.on_event(&event).is_ok());
@@ -104,7 +110,7 @@ impl Run {
         work: impl AsyncFnOnce(&Scope<'_>) -> Result<Done<T>, Failure>,
     ) -> Result<T, Failure> {
         if self.cancel.is_cancelled() {
-            return Err(self.interrupted(step));
+            return Err(interrupted_at(step));
         }
         let started = Instant::now();
         self.emit(EventKind::StepStarted { step: step.id.into(), title: step.title.into() });
@@ -134,7 +140,7 @@ impl Run {
         let deadline = async {
             match self.deadline {
                 Some((at, timeout)) => {
-                    tokio::time::sleep_until(at.into()).await;
+                    tokio::time::sleep_until(at).await;
                     timeout
                 }
                 None => std::future::pending().await,
@@ -142,26 +148,24 @@ impl Run {
         };
         let interrupted = async {
             self.cancel.cancelled().await;
+            if !self.told_to_stop.replace(true) {
+                self.emit(EventKind::Stopping);
+            }
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
             timeout = deadline => self.deadline_passed(step, timeout),
-            () = interrupted => self.interrupted(step),
+            () = interrupted => interrupted_at(step),
         }
     }
 
     fn deadline_passed(&self, step: Step, timeout: Duration) -> Failure {
         let what = format!("`--timeout {}` passed at \"{}\"", humantime::format_duration(timeout), step.title);
         let failure = Failure::new(&DEADLINE_PASSED, what).hint("run the same command again: it continues from here");
-        match self.last_seen.take() {
+        match self.last_seen.borrow_mut().remove(step.id) {
             Some(seen) => failure.because(format!("last seen: {seen}")),
             None => failure,
         }
-    }
-
-    pub(super) fn interrupted(&self, step: Step) -> Failure {
-        Failure::new(&INTERRUPTED, format!("interrupted at \"{}\"", step.title))
-            .hint("run the same command again: it continues from here")
     }
 
     /// Tells how the run ended and returns the exit code of the program.
@@ -184,6 +188,11 @@ impl Run {
         });
         exit_code
     }
+}
+
+pub(super) fn interrupted_at(step: Step) -> Failure {
+    Failure::new(&INTERRUPTED, format!("interrupted at \"{}\"", step.title))
+        .hint("run the same command again: it continues from here")
 }
 
 pub(super) fn outcome<T>(done: &Done<T>) -> Outcome {

@@ -1,10 +1,11 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use tokio::time::Instant;
 
 use super::{
     EventKind, Outcome, Run, Step,
-    run::{milliseconds, outcome},
+    run::{interrupted_at, milliseconds, outcome},
 };
 use crate::{
     failure::{Entry, Failure},
@@ -71,24 +72,36 @@ impl<'r> Scope<'r> {
         self.step.id.into()
     }
 
+    pub(super) fn emit(&self, kind: impl FnOnce(String, Option<String>) -> EventKind) {
+        self.run.emit(kind(self.step(), self.on.clone()));
+    }
+
+    /// Waits so long, or until the user wants to stop.
+    pub(super) async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.run.cancel().cancelled() => {}
+        }
+    }
+
     /// Tells something worth knowing.
     pub fn say(&self, message: impl Into<String>) {
-        self.run.emit(EventKind::Said { step: self.step(), on: self.on.clone(), message: message.into() });
+        self.emit(|step, on| EventKind::Said { step, on, message: message.into() });
     }
 
     /// Tells something that the user may want to change.
     pub fn warn(&self, message: impl Into<String>) {
-        self.run.emit(EventKind::Warned { step: self.step(), on: self.on.clone(), message: message.into() });
+        self.emit(|step, on| EventKind::Warned { step, on, message: message.into() });
     }
 
     /// Tells what is being waited for.
     pub fn waiting(&self, seen: impl Into<String>) {
-        self.run.emit(EventKind::Waiting { step: self.step(), on: self.on.clone(), seen: seen.into() });
+        self.emit(|step, on| EventKind::Waiting { step, on, seen: seen.into() });
     }
 
     /// Tells how much is done.
     pub fn progress(&self, done: u64, of: u64) {
-        self.run.emit(EventKind::Progressed { step: self.step(), on: self.on.clone(), done, of });
+        self.emit(|step, on| EventKind::Progressed { step, on, done, of });
     }
 
     /// Ends long work early.
@@ -96,7 +109,7 @@ impl<'r> Scope<'r> {
     /// # Errors
     /// When the user wants to stop.
     pub fn go_on(&self) -> Result<(), Failure> {
-        if self.run.cancel().is_cancelled() { Err(self.run.interrupted(self.step)) } else { Ok(()) }
+        if self.run.cancel().is_cancelled() { Err(interrupted_at(self.step)) } else { Ok(()) }
     }
 
     /// Runs `work` about one thing, told as events of its own.
@@ -178,10 +191,7 @@ impl<'r> Scope<'r> {
                 let failure = Failure::new(patience.failure, format!("waited {within} for {}", patience.what));
                 return Err(if last.is_empty() { failure } else { failure.because(format!("last seen: {last}")) });
             }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.run.cancel().cancelled() => {}
-            }
+            self.pause(pause).await;
             self.go_on()?;
         }
     }
@@ -189,25 +199,13 @@ impl<'r> Scope<'r> {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, io, rc::Rc};
+    use std::cell::Cell;
 
     use super::*;
     use crate::{
-        engine::{Canceller, Event, Sink},
+        engine::{Canceller, testing::*},
         failure::{API_NOT_READY, NODE_NOT_READY},
     };
-
-    const STEP: Step = Step { id: "wait", title: "Wait" };
-
-    #[derive(Clone, Default)]
-    struct Recorded(Rc<RefCell<Vec<EventKind>>>);
-
-    impl Sink for Recorded {
-        fn on_event(&mut self, event: &Event) -> io::Result<()> {
-            self.0.borrow_mut().push(event.kind.clone());
-            Ok(())
-        }
-    }
 
     fn patience() -> Patience {
         Patience {
@@ -218,76 +216,136 @@ mod tests {
         }
     }
 
-    struct Thing(&'static str);
+    async fn never<T>(scope: &Scope<'_>) -> Result<T, Failure> {
+        scope.until(&patience(), async || Ok(Seen::NotYet("sun".into()))).await
+    }
+
+    async fn cancel_soon(canceller: &Canceller) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        canceller.cancel();
+    }
+
+    struct Thing(String);
 
     impl Named for Thing {
         fn name(&self) -> &str {
-            self.0
+            &self.0
         }
+    }
+
+    fn things(count: usize) -> Vec<Thing> {
+        (1..=count).map(|n| Thing(n.to_string())).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_ends_badly_says_what_it_last_saw_and_says_each_sight_once() {
         let events = Recorded::default();
-        let (_canceller, cancel) = Canceller::new();
-        let run = Run::new(vec![Box::new(events.clone())], cancel, None);
-        let failure = run
-            .step(STEP, async |scope| {
-                scope.until(&patience(), async || Ok(Seen::<Done<()>>::NotYet("sun".into()))).await
-            })
-            .await
-            .unwrap_err();
+        let (_canceller, run) = run(&events, None);
+        let began = Instant::now();
+        let failure = run.step(STEP, async |scope| never::<Done<()>>(scope).await).await.unwrap_err();
         assert_eq!(failure.to_string(), "waited 30s for rain: last seen: sun");
-        let waits = events.0.borrow().iter().filter(|event| matches!(event, EventKind::Waiting { .. })).count();
-        assert_eq!(waits, 1);
+        assert_eq!(events.count(|event| matches!(event, EventKind::Waiting { .. })), 1);
+        assert_eq!(began.elapsed().as_secs(), 30);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_of_the_run_ends_a_step_and_names_it() {
-        let (_canceller, cancel) = Canceller::new();
-        let run = Run::new(Vec::new(), cancel, Some(Duration::from_secs(3)));
-        let failure = run
-            .step(STEP, async |scope| {
-                scope.until(&patience(), async || Ok(Seen::<Done<()>>::NotYet("sun".into()))).await
-            })
-            .await
-            .unwrap_err();
+        let (_canceller, run) = run(&Recorded::default(), Some(Duration::from_secs(3)));
+        let failure = run.step(STEP, async |scope| never::<Done<()>>(scope).await).await.unwrap_err();
         assert_eq!(failure.exit_code(), 9);
         assert_eq!(failure.to_string(), "`--timeout 3s` passed at \"Wait\": last seen: sun");
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_deadline_says_only_what_its_own_step_saw() {
+        let (_canceller, run) = run(&Recorded::default(), Some(Duration::from_secs(3)));
+        let other = Step { id: "other", title: "Other" };
+        let saw = async |scope: &Scope<'_>| {
+            scope.waiting("sun");
+            Ok(Done::Unchanged(()))
+        };
+        run.step(other, saw).await.unwrap();
+        let failure = run.step(STEP, async |_| std::future::pending::<Result<Done<()>, _>>().await).await.unwrap_err();
+        assert_eq!(failure.to_string(), "`--timeout 3s` passed at \"Wait\"");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn ctrl_c_ends_a_wait_and_no_later_step_begins() {
-        let (canceller, cancel) = Canceller::new();
-        let run = Run::new(Vec::new(), cancel, None);
-        let wait = run.step(STEP, async |scope| {
-            scope.until(&patience(), async || Ok(Seen::<Done<()>>::NotYet("sun".into()))).await
-        });
-        let interrupt = async { canceller.cancel() };
-        let (result, ()) = tokio::join!(wait, interrupt);
+        let events = Recorded::default();
+        let (canceller, run) = run(&events, None);
+        let wait = run.step(STEP, async |scope| never::<Done<()>>(scope).await);
+        let (result, ()) = tokio::join!(wait, async { canceller.cancel() });
         assert_eq!(result.unwrap_err().exit_code(), 130);
         let later = run.step(STEP, async |_| Ok(Done::Changed(()))).await;
         assert_eq!(later.unwrap_err().exit_code(), 130);
         assert!(!run.changed());
+        assert_eq!(events.count(|event| matches!(event, EventKind::StepStarted { .. })), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ctrl_c_lets_work_finish_for_a_while_and_then_abandons_it() {
+        let short = async |_: &Scope<'_>| {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok(Done::Changed(()))
+        };
+        let events = Recorded::default();
+        let (canceller, first) = run(&events, None);
+        let (result, ()) = tokio::join!(first.step(STEP, short), cancel_soon(&canceller));
+        result.unwrap();
+        assert_eq!(events.count(|event| matches!(event, EventKind::Stopping)), 1);
+
+        let (canceller, second) = run(&Recorded::default(), None);
+        let began = Instant::now();
+        let endless = second.step(STEP, async |_| std::future::pending::<Result<Done<()>, _>>().await);
+        let (endless, ()) = tokio::join!(endless, cancel_soon(&canceller));
+        assert_eq!(endless.unwrap_err().exit_code(), 130);
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     }
 
     #[tokio::test]
     async fn on_each_finishes_all_and_reports_every_failure() {
-        let (_canceller, cancel) = Canceller::new();
-        let run = Run::new(Vec::new(), cancel, None);
-        let things = [Thing("a"), Thing("b"), Thing("c")];
-        let failure = run
-            .step(STEP, async |scope| {
-                scope
-                    .on_each(&things, async |thing, _| match thing.0 {
-                        "b" => Ok(Done::Changed(())),
-                        name => Err(Failure::new(&NODE_NOT_READY, name)),
-                    })
-                    .await
-            })
-            .await
-            .unwrap_err();
-        assert_eq!(failure.what, "a");
-        assert_eq!(failure.others.iter().map(|other| other.what.as_str()).collect::<Vec<_>>(), ["c"]);
+        let events = Recorded::default();
+        let (_canceller, run) = run(&events, None);
+        let work = async |thing: &Thing, _: &Scope<'_>| match thing.0.as_str() {
+            "2" => Ok(Done::Changed(())),
+            name => Err(Failure::new(&NODE_NOT_READY, name)),
+        };
+        let failure = run.step(STEP, async |scope| scope.on_each(&things(3), work).await).await.unwrap_err();
+        assert_eq!(failure.what, "1");
+        assert_eq!(failure.others.iter().map(|other| other.what.as_str()).collect::<Vec<_>>(), ["3"]);
+        assert_eq!(events.count(|event| matches!(event, EventKind::WorkFinished { .. })), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn on_each_works_on_many_at_a_time_but_not_on_all() {
+        let (_canceller, run) = run(&Recorded::default(), None);
+        let (now, most) = (Cell::new(0), Cell::new(0));
+        let work = async |thing: &Thing, _: &Scope<'_>| {
+            now.set(now.get() + 1);
+            most.set(most.get().max(now.get()));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            now.set(now.get() - 1);
+            Ok(Done::when(thing.0 == "7", thing.0.clone()))
+        };
+        let count = PARALLEL * 2 + 1;
+        let names = run.step(STEP, async |scope| scope.on_each(&things(count), work).await).await.unwrap();
+        assert_eq!(most.get(), PARALLEL);
+        assert_eq!(names, (1..=count).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert!(run.changed());
+    }
+
+    #[tokio::test]
+    async fn steps_run_beside_each_other() {
+        let events = Recorded::default();
+        let (_canceller, run) = run(&events, None);
+        let (meet, met) = (tokio::sync::Barrier::new(2), Cell::new(0));
+        let work = async |_: &Scope<'_>| {
+            meet.wait().await;
+            met.set(met.get() + 1);
+            Ok(Done::Unchanged(()))
+        };
+        let other = Step { id: "other", title: "Other" };
+        futures::future::try_join(run.step(STEP, work), run.step(other, work)).await.unwrap();
+        assert_eq!(met.get(), 2);
     }
 }

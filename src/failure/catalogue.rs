@@ -21,16 +21,12 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    NOT_AS_CONFIGURED = "STA-001", NotAsConfigured, "the cluster is not as `orchestrator.toml` describes it";
-    FINDINGS = "STA-002", NotAsConfigured, "`doctor` found something to fix";
-    USAGE = "CFG-001", Config, "the command line cannot be understood";
     CONFIG_NOT_FOUND = "CFG-002", Config, "no `orchestrator.toml` here or in a parent folder";
     CONFIG_INVALID = "CFG-003", Config, "`orchestrator.toml` has problems";
     MANIFEST_INVALID = "CFG-004", Config, "a stack's manifest cannot be read";
     PROVIDER_NOT_AVAILABLE = "CFG-005", Config, "this build has no such provider";
     NOT_CONFIRMED = "CFG-006", Config, "`destroy` was not confirmed";
     STATE_UNUSABLE = "PRE-001", Preflight, "the state directory cannot be read or written";
-    TOOL_MISSING = "PRE-002", Preflight, "a program that the provider needs is missing";
     NO_CLUSTER = "PRE-003", Preflight, "there is no cluster yet, or it is stopped";
     NO_SUCH_RUN = "PRE-004", Preflight, "no run of that name was recorded";
     KUBECONFIG_UNUSABLE = "PRE-005", Preflight, "a kubeconfig cannot be read or merged";
@@ -46,7 +42,7 @@ catalogue! {
     NODE_NOT_READY = "K3S-004", K3s, "a node joined and does not become Ready";
     ADDON_NOT_READY = "K3S-005", K3s, "a packaged add-on does not become ready";
     API_REQUEST_FAILED = "K3S-006", K3s, "the Kubernetes API refused or did not answer a request";
-    IMAGE_NOT_DELIVERED = "IMG-001", Image, "an image could not be delivered to a node";
+    NODE_HOLDS_DATA = "K3S-007", K3s, "a node that is no longer wanted holds a volume";
     IMAGE_NOT_PULLED = "DEP-001", Deploy, "a pod's image cannot be pulled";
     CONTAINER_CRASHES = "DEP-002", Deploy, "a container ends again and again";
     POD_UNSCHEDULABLE = "DEP-003", Deploy, "no node can take a pod";

@@ -10,7 +10,9 @@ pub mod status;
 pub mod stop;
 pub mod undeploy;
 
-use std::rc::Rc;
+use std::{pin::pin, rc::Rc};
+
+use futures::future::{Either, select};
 
 use crate::{
     effects::{
@@ -51,6 +53,20 @@ impl View<'_> {
     pub async fn kube(&self) -> Result<Rc<dyn Kube>, Failure> {
         let text = self.directory.read_kubeconfig().ok_or_else(|| no_cluster(&self.cluster.name))?;
         self.connect.connect(&text).await
+    }
+}
+
+/// Does `work` as long as the provider can play its part.
+///
+/// # Errors
+/// Those of `work`; that the provider was lost.
+pub async fn unless_lost<T>(
+    provider: &dyn Provider,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match select(pin!(work), provider.lost()).await {
+        Either::Left((result, _)) => result,
+        Either::Right((failure, _)) => Err(failure),
     }
 }
 

@@ -49,6 +49,12 @@ pub trait Provider {
     /// Returns the URL at which this computer reaches the Kubernetes API of a server.
     async fn api_url(&self, server: &Machine) -> Result<String, Failure>;
 
+    /// Returns when what the provider needs between [`Provider::prepare`] and [`Provider::rest`] is gone; never, where
+    /// there is no such thing.
+    async fn lost(&self) -> Failure {
+        std::future::pending().await
+    }
+
     /// What a user must know of clusters of this provider, if anything.
     fn caution(&self) -> Option<String>;
 }

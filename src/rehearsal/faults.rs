@@ -27,3 +27,17 @@ pub struct Faults {
     /// Time that each write to the Kubernetes API takes longer than it needs.
     pub api_latency: Duration,
 }
+
+impl Faults {
+    /// Returns the state in which the K3s unit of this machine shall stay, if it is one to go wrong.
+    pub fn of_unit(&self, machine: &str) -> Option<&'static str> {
+        let ordered = |machines: &[String]| machines.iter().any(|name| name == machine);
+        if ordered(&self.unit_fails) {
+            Some("failed")
+        } else if ordered(&self.never_join) {
+            Some("activating")
+        } else {
+            None
+        }
+    }
+}

@@ -57,6 +57,7 @@ struct Unit {
     active: &'static str,
     restarts: u32,
     journal: Vec<String>,
+    fault: Option<&'static str>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -99,22 +100,13 @@ impl K3s {
     pub fn start(self: &Arc<Self>, record: &Record, unit: &str, after: Duration) {
         let name = record.machine.name.clone();
         let role = if unit == Role::Server.unit() { Role::Server } else { Role::Agent };
-        let fault = {
-            let faults = &self.lock().faults;
-            if faults.unit_fails.contains(&name) {
-                Some("failed")
-            } else if faults.never_join.contains(&name) {
-                Some("activating")
-            } else {
-                None
-            }
-        };
+        let fault = self.lock().faults.of_unit(&name);
         let start = read_start(record, role).map(|start| Start { fault, after, ..start });
         let k3s = Arc::clone(self);
         let of = name.clone();
         #[expect(clippy::disallowed_methods, reason = "a unit runs beside whoever started it")]
         let task = tokio::spawn(async move { k3s.run(&of, start).await });
-        let unit = Unit { role, active: "activating", restarts: 0, journal: Vec::new(), task };
+        let unit = Unit { role, active: "activating", restarts: 0, journal: Vec::new(), fault, task };
         self.lock().units.insert(name, unit);
     }
 
@@ -224,8 +216,12 @@ impl K3s {
         self.world.leave(name);
     }
 
-    pub fn is_started(&self, name: &str) -> bool {
-        self.lock().units.contains_key(name)
+    /// Whether starting a machine's unit would do anything: it does not run, it failed, or what was ordered to go wrong
+    /// with it has changed.
+    pub fn needs_start(&self, name: &str) -> bool {
+        let inner = self.lock();
+        let wanted = inner.faults.of_unit(name);
+        inner.units.get(name).is_none_or(|unit| unit.active == "failed" || unit.fault != wanted)
     }
 
     /// Returns systemd's word for the unit's state, and how often it was restarted.

@@ -2,8 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
     io::Write,
+    os::unix::fs::DirBuilderExt,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -48,7 +50,7 @@ impl Machines {
     /// # Errors
     /// When their files cannot be read or made.
     pub fn open(folder: &Folder, k3s: Arc<K3s>) -> io::Result<Self> {
-        fs::create_dir_all(folder.machines())?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.machines())?;
         let mut records: Vec<Record> = folder.read_records()?;
         for record in &mut records {
             record.machine.state = MachineState::Stopped;
@@ -182,7 +184,7 @@ impl Machines {
             Operation::Read(path) => Answer::File(self.read(record, &path)),
             Operation::StartUnit { unit, restart } => {
                 let enabled = record.enabled.insert(unit.clone());
-                let started = if restart || !self.k3s.is_started(&name) {
+                let started = if restart || self.k3s.needs_start(&name) {
                     self.k3s.stop(&name);
                     self.k3s.start(record, &unit, Duration::ZERO);
                     true

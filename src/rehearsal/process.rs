@@ -40,6 +40,8 @@ pub async fn serve(folder: &Folder, version: &str) -> io::Result<()> {
     let _ = rustix::process::setsid();
     let lock = File::options().create(true).truncate(false).write(true).mode(0o600).open(folder.lock())?;
     take(&lock).await?;
+    lock.set_len(0)?;
+    write!(&lock, "{}", std::process::id())?;
     let token = token(folder)?;
     let tls = Tls::load(folder.path())?;
     let store = Arc::new(Store::open(&folder.objects())?);

@@ -126,6 +126,11 @@ impl Folder {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
+    /// Reads the number of the process that holds the lock, or held it last.
+    pub fn pid(&self) -> Option<u32> {
+        fs::read_to_string(self.lock()).ok()?.parse().ok()
+    }
+
     /// Reads where the process listens, or listened last.
     pub fn read_endpoint(&self) -> Option<Endpoint> {
         serde_json::from_slice(&fs::read(self.endpoint()).ok()?).ok()

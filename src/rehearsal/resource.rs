@@ -6,7 +6,6 @@ use k8s_openapi::api::{
     scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use schemars::{Schema, SchemaGenerator};
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::object::decode::{self, Findings};
@@ -26,8 +25,6 @@ pub struct Resource {
     pub status: bool,
     /// Has a `/scale` subresource.
     pub scale: bool,
-    /// Decodes a value as the real type and encodes it again: what does not come back is unknown to the type.
-    pub roundtrip: fn(&Value) -> Result<Value, serde_json::Error>,
     /// Reads a value by the real type: unknown fields, wrong types, quantities.
     pub inspect: fn(&Value) -> Findings,
     /// Adds the JSON Schema of the type, and of those in it, to a generator; returns a reference to it.
@@ -59,10 +56,6 @@ impl PartialEq for Resource {
 
 impl Eq for Resource {}
 
-fn roundtrip<T: Serialize + DeserializeOwned>(value: &Value) -> Result<Value, serde_json::Error> {
-    serde_json::to_value(T::deserialize(value)?)
-}
-
 macro_rules! resources {
     ($($group:literal $version:literal $kind:ident $ty:ty, $plural:literal $short:expr, $scope:ident $(, $flag:ident)*;)*) => {
         /// Every resource served, in the order of discovery.
@@ -76,7 +69,6 @@ macro_rules! resources {
             namespaced: resources!(@scope $scope),
             status: resources!(@has status $($flag)*),
             scale: resources!(@has scale $($flag)*),
-            roundtrip: roundtrip::<$ty>,
             inspect: |value| decode::inspect::<$ty>(value, $version),
             schema: |generator| generator.subschema_for::<$ty>(),
         }),*];

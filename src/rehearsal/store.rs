@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::resource::{Resource, by_plural};
 
-/// How many changes a watch may lag behind before it must list again.
+/// How many changes of its resource a watch may lag behind before it must list again.
 const HISTORY: usize = 8192;
 /// The log is rewritten when it holds this many bytes more than twice the live objects.
 const SLACK: u64 = 16 << 20;
@@ -116,12 +116,19 @@ type Table = BTreeMap<(String, String), Arc<Object>>;
 /// By group and plural name.
 type Tables = HashMap<(&'static str, &'static str), Table>;
 
+/// The newest changes of one resource: many events do not push the pods' changes out.
+struct History {
+    changes: VecDeque<Change>,
+    /// Changes up to this version are no longer here.
+    forgotten: u64,
+}
+
 struct Inner {
     tables: Tables,
     version: u64,
-    history: VecDeque<Change>,
-    /// Changes up to this version are no longer in the history.
-    forgotten: u64,
+    histories: HashMap<(&'static str, &'static str), History>,
+    /// The version that the log was opened at: nothing before it is in any history.
+    opened: u64,
     subscribers: Vec<mpsc::UnboundedSender<Change>>,
     log: Log,
 }
@@ -134,8 +141,7 @@ impl Store {
     pub fn open(path: &Path) -> io::Result<Self> {
         let (tables, version) = Log::read(path)?;
         let log = Log::rewrite(path, &tables, version)?;
-        let inner =
-            Inner { tables, version, history: VecDeque::new(), forgotten: version, subscribers: Vec::new(), log };
+        let inner = Inner { tables, version, histories: HashMap::new(), opened: version, subscribers: Vec::new(), log };
         Ok(Self { inner: Mutex::new(inner), latest: watch::Sender::new(version) })
     }
 
@@ -269,11 +275,14 @@ impl Store {
     /// [`TooOld`] when changes after `version` are no longer known.
     pub fn changes_since(&self, resource: &'static Resource, version: u64) -> Result<(Vec<Change>, u64), TooOld> {
         let inner = self.lock();
-        if version < inner.forgotten {
+        let history = inner.histories.get(&(resource.group, resource.plural));
+        if version < history.map_or(inner.opened, |history| history.forgotten) {
             return Err(TooOld);
         }
-        let from = inner.history.partition_point(|change| change.object.version <= version);
-        let changes = inner.history.range(from..).filter(|change| change.object.key.resource == resource);
+        let changes = history.into_iter().flat_map(|history| {
+            let from = history.changes.partition_point(|change| change.object.version <= version);
+            history.changes.range(from..)
+        });
         Ok((changes.cloned().collect(), inner.version))
     }
 
@@ -302,9 +311,12 @@ impl Inner {
     }
 
     fn remember(&mut self, change: Change) {
-        self.history.push_back(change);
-        if self.history.len() > HISTORY {
-            self.forgotten = self.history.pop_front().map_or(0, |change| change.object.version);
+        let resource = change.object.key.resource;
+        let fresh = History { changes: VecDeque::new(), forgotten: self.opened };
+        let history = self.histories.entry((resource.group, resource.plural)).or_insert(fresh);
+        history.changes.push_back(change);
+        if history.changes.len() > HISTORY {
+            history.forgotten = history.changes.pop_front().map_or(0, |change| change.object.version);
         }
     }
 

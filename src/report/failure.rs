@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::failure::Failure;
+use crate::failure::{CONFIG_INVALID, Failure};
 
 /// Returns the failure and those that happened beside it, as lines without colour.
 pub fn render(failure: &Failure) -> String {
@@ -26,8 +26,10 @@ fn render_one(text: &mut String, failure: &Failure) {
     for cause in &failure.because {
         line("  because: ", cause);
     }
+    // Problems of the configuration come with their own margin.
+    let margin = if failure.id == CONFIG_INVALID.id { "" } else { "  | " };
     for output in failure.output.iter().flat_map(|output| output.trim_end().lines()) {
-        line("  | ", if output.is_empty() { " " } else { output });
+        line(margin, if output.is_empty() { " " } else { output });
     }
     if let Some(hint) = &failure.hint {
         line("  next: ", hint);

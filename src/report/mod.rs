@@ -5,10 +5,14 @@ pub mod findings;
 mod json;
 mod plain;
 pub mod plan;
+#[cfg(test)]
+mod sample;
 pub mod status;
+mod throttle;
 pub mod timings;
 mod tty;
+mod words;
 
 pub use json::JsonLines;
 pub use plain::{Plain, Verbosity};
-pub use tty::Tty;
+pub use tty::{Look, Tty};

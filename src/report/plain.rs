@@ -3,8 +3,13 @@ use std::{
     io::{self, Write},
 };
 
-use super::failure;
-use crate::engine::{Event, EventKind, Outcome, Sink};
+use jiff::Timestamp;
+
+use super::{
+    throttle::Throttle,
+    words::{STOPPING, about, closing, retry, seconds, word},
+};
+use crate::engine::{Event, EventKind, Sink};
 
 /// How much a screen shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,22 +26,33 @@ pub struct Plain<W> {
     out: W,
     verbosity: Verbosity,
     titles: HashMap<String, String>,
+    throttle: Throttle,
 }
 
 impl<W: Write> Plain<W> {
     pub fn new(out: W, verbosity: Verbosity) -> Self {
-        Self { out, verbosity, titles: HashMap::new() }
+        Self { out, verbosity, titles: HashMap::new(), throttle: Throttle::default() }
     }
 
     fn line(&mut self, from: Verbosity, line: &str) -> io::Result<()> {
         if self.verbosity >= from { writeln!(self.out, "{line}") } else { Ok(()) }
+    }
+
+    /// Shows where a step is, but not faster than people read.
+    fn state(&mut self, from: Verbosity, at: Timestamp, step: &str, on: Option<&str>, words: &str) -> io::Result<()> {
+        let line = format!("    {}{words}", about(on));
+        if self.throttle.admits(step, on, at, &line) { self.line(from, &line) } else { Ok(()) }
+    }
+
+    fn title(&mut self, step: &str) -> String {
+        self.titles.remove(step).unwrap_or_else(|| step.to_owned())
     }
 }
 
 impl<W: Write> Sink for Plain<W> {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         use Verbosity::{Normal, Quiet, Verbose};
-        let prefix = |on: &Option<String>| on.as_ref().map_or(String::new(), |on| format!("{on}: "));
+        let at = event.at;
         match &event.kind {
             EventKind::RunStarted { command, cluster, provider, .. } => {
                 self.line(Normal, &format!("==> {command} {cluster} ({provider})"))
@@ -45,23 +61,35 @@ impl<W: Write> Sink for Plain<W> {
                 self.titles.insert(step.clone(), title.clone());
                 self.line(Verbose, &format!(" .. {title}"))
             }
-            EventKind::Said { on, message, .. } => self.line(Normal, &format!("    {}{message}", prefix(on))),
-            EventKind::Warned { on, message, .. } => self.line(Quiet, &format!("    warning: {}{message}", prefix(on))),
-            EventKind::Waiting { on, seen, .. } => self.line(Normal, &format!("    {}waiting: {seen}", prefix(on))),
-            EventKind::Progressed { on, done, of, .. } => {
-                self.line(Verbose, &format!("    {}{done} of {of}", prefix(on)))
+            EventKind::Said { on, message, .. } => self.line(Normal, &format!("    {}{message}", about(on.as_deref()))),
+            EventKind::Warned { on, message, .. } => {
+                self.line(Quiet, &format!("    warning: {}{message}", about(on.as_deref())))
+            }
+            EventKind::Waiting { step, on, seen } => {
+                self.state(Normal, at, step, on.as_deref(), &format!("waiting: {seen}"))
+            }
+            EventKind::Retrying { step, on, what, attempt, because } => {
+                self.state(Normal, at, step, on.as_deref(), &retry(what, *attempt, because))
+            }
+            EventKind::Progressed { step, on, done, of } => {
+                self.state(Verbose, at, step, on.as_deref(), &format!("{done} of {of}"))
             }
             EventKind::WorkFinished { on, outcome, elapsed_ms, .. } => {
                 self.line(Verbose, &format!("    {on}: {} ({})", word(*outcome), seconds(*elapsed_ms)))
             }
             EventKind::StepFinished { step, outcome, elapsed_ms } => {
-                let title = self.titles.remove(step).unwrap_or_else(|| step.clone());
+                self.throttle.end(step);
+                let title = self.title(step);
                 self.line(Normal, &format!(" ok {title}: {} ({})", word(*outcome), seconds(*elapsed_ms)))
             }
             EventKind::StepFailed { step, elapsed_ms, .. } => {
-                let title = self.titles.remove(step).unwrap_or_else(|| step.clone());
+                for line in self.throttle.end(step) {
+                    self.line(Normal, &line)?;
+                }
+                let title = self.title(step);
                 self.line(Normal, &format!(" !! {title}: failed ({})", seconds(*elapsed_ms)))
             }
+            EventKind::Stopping => self.line(Quiet, STOPPING),
             EventKind::RunFinished { failure, notes, next, elapsed_ms, changed, ok, .. } => {
                 if *ok {
                     let changed = if *changed { "" } else { ", nothing had to change" };
@@ -77,28 +105,51 @@ impl<W: Write> Sink for Plain<W> {
     }
 }
 
-/// Returns the lines that end a run on a screen.
-pub fn closing(failure: Option<&crate::failure::Failure>, notes: &[String], next: &[String]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    if let Some(failure) = failure {
-        lines.extend(failure::render(failure).lines().map(str::to_owned));
-    }
-    lines.extend(notes.iter().map(|note| format!("note: {note}")));
-    lines.extend(next.iter().map(|command| format!("next: {command}")));
-    lines
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
 
-pub fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Changed => "changed",
-        Outcome::Unchanged => "unchanged",
-        Outcome::Failed => "failed",
+    fn shown(events: &[Event], verbosity: Verbosity) -> String {
+        let mut lines = Vec::new();
+        let mut plain = Plain::new(&mut lines, verbosity);
+        for event in events {
+            plain.on_event(event).unwrap();
+        }
+        drop(plain);
+        String::from_utf8(lines).unwrap()
     }
-}
 
-/// Returns `0.12 s`, `75.3 s`.
-pub fn seconds(milliseconds: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "a run lasts less than 2^52 ms")]
-    let seconds = milliseconds as f64 / 1000.0;
-    if seconds < 10.0 { format!("{seconds:.2} s") } else { format!("{seconds:.1} s") }
+    #[test]
+    fn a_run_that_went_well() {
+        insta::assert_snapshot!(shown(&sample::success(), Verbosity::Normal));
+    }
+
+    #[test]
+    fn a_run_that_went_well_told_in_full() {
+        insta::assert_snapshot!(shown(&sample::success(), Verbosity::Verbose));
+    }
+
+    #[test]
+    fn a_run_that_failed() {
+        insta::assert_snapshot!(shown(&sample::failure(), Verbosity::Normal));
+    }
+
+    #[test]
+    fn a_run_that_was_interrupted() {
+        insta::assert_snapshot!(shown(&sample::interrupted(), Verbosity::Normal));
+    }
+
+    #[test]
+    fn quiet_says_nothing_but_warnings_and_how_it_failed() {
+        assert_eq!(shown(&sample::success(), Verbosity::Quiet), "    warning: server-1: its clock is 3 s late\n");
+        assert!(shown(&sample::failure(), Verbosity::Quiet).starts_with("error[DEP-002]: "));
+    }
+
+    #[test]
+    fn any_stream_can_be_shown() {
+        for events in sample::damaged() {
+            shown(&events, Verbosity::Verbose);
+        }
+    }
 }

@@ -89,3 +89,72 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        NodeStatus, Role,
+        status::{ClusterState, MachineStatus, StackStatus, WorkloadStatus},
+    };
+
+    fn machine(name: &str, role: Role, state: Option<MachineState>) -> MachineStatus {
+        MachineStatus { name: name.into(), role, state, address: state.map(|_| "198.18.0.11".into()) }
+    }
+
+    fn workload(name: &str, ready: i64, reason: Option<&str>) -> WorkloadStatus {
+        WorkloadStatus {
+            kind: "Deployment".into(),
+            namespace: "shop".into(),
+            name: name.into(),
+            ready,
+            desired: 3,
+            images: vec!["shop/api:1".into()],
+            reason: reason.map(Into::into),
+        }
+    }
+
+    fn absent() -> Status {
+        Status {
+            cluster: "shop".into(),
+            id: None,
+            provider: "rehearsal".into(),
+            state: ClusterState::Absent,
+            caution: None,
+            problems: Vec::new(),
+            machines: vec![machine("shop-server-1", Role::Server, None)],
+            nodes: Vec::new(),
+            stacks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_there_and_what_is_not() {
+        let node = NodeStatus { name: "shop-server-1".into(), ready: true, version: "v1".into(), reason: None };
+        let status = Status {
+            id: Some("4711".into()),
+            state: ClusterState::Partial,
+            caution: Some("this is a rehearsal".into()),
+            problems: vec!["machine shop-agent-2 is absent".into()],
+            machines: vec![
+                machine("shop-server-1", Role::Server, Some(MachineState::Running)),
+                machine("shop-agent-1", Role::Agent, Some(MachineState::Stopped)),
+                machine("shop-agent-2", Role::Agent, None),
+            ],
+            nodes: vec![node],
+            stacks: vec![StackStatus {
+                name: "shop".into(),
+                ready: false,
+                workloads: vec![workload("api", 3, None), workload("billing", 1, Some("ImagePullBackOff"))],
+                urls: vec!["http://198.18.0.11:30000".into()],
+            }],
+            ..absent()
+        };
+        insta::assert_snapshot!(render(&status));
+    }
+
+    #[test]
+    fn a_cluster_that_was_never_made() {
+        insta::assert_snapshot!(render(&absent()));
+    }
+}

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::plain::{seconds, word};
+use super::words::{seconds, word};
 use crate::engine::{Event, EventKind, Outcome};
 
 struct Row {
@@ -69,9 +69,35 @@ fn rows(events: &[Event]) -> Vec<Row> {
             _ => {}
         }
     }
+    for row in &mut rows {
+        row.works.sort_by(|a, b| a.0.cmp(&b.0));
+    }
     rows
 }
 
 fn last<'r>(rows: &'r mut [Row], step: &str) -> Option<&'r mut Row> {
     rows.iter_mut().rev().find(|row| row.step == step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn each_step_and_machine_has_its_time() {
+        insta::assert_snapshot!(render(&sample::success()));
+    }
+
+    #[test]
+    fn a_step_that_failed_says_so() {
+        insta::assert_snapshot!(render(&sample::failure()));
+    }
+
+    #[test]
+    fn any_stream_has_a_table() {
+        for events in sample::damaged() {
+            assert!(render(&events).contains("total"));
+        }
+    }
 }

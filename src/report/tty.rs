@@ -1,139 +1,225 @@
-use std::{collections::HashMap, io, time::Duration};
+//! Progress on a terminal: two lines per step under way, one per finished step.
 
-use console::style;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+mod active;
 
-use super::plain::{Verbosity, closing, seconds};
+use std::{collections::HashMap, io};
+
+use console::Style;
+use indicatif::MultiProgress;
+
+use super::{
+    plain::Verbosity,
+    words::{STOPPING, about, closing, retry, seconds, word, wrap},
+};
 use crate::engine::{Event, EventKind, Outcome, Sink};
+use active::Active;
 
-/// A terminal: one spinner per step under way, one line per finished one.
+/// What a terminal can show.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub colours: bool,
+    pub columns: usize,
+}
+
+/// A terminal.
 pub struct Tty {
     screen: MultiProgress,
     verbosity: Verbosity,
+    look: Look,
     steps: HashMap<String, Active>,
-}
-
-struct Active {
-    title: String,
-    bar: ProgressBar,
-    /// How far each machine or pod is.
-    seen: Vec<(String, String)>,
 }
 
 impl Tty {
     /// Draws on `screen`.
-    pub fn new(screen: MultiProgress, verbosity: Verbosity) -> Self {
-        Self { screen, verbosity, steps: HashMap::new() }
+    pub fn new(screen: MultiProgress, verbosity: Verbosity, look: Look) -> Self {
+        Self { screen, verbosity, look, steps: HashMap::new() }
     }
 
     fn print(&self, line: &str) -> io::Result<()> {
         self.screen.println(line)
     }
 
-    fn start(&mut self, step: &str, title: &str) {
-        let bar = self.screen.add(ProgressBar::new_spinner());
-        let template = "{spinner:.cyan} {prefix} {elapsed:.dim} {wide_msg:.dim}";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.set_prefix(title.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(100));
-        self.steps.insert(step.into(), Active { title: title.into(), bar, seen: Vec::new() });
+    fn paint(&self, style: Style, text: &str) -> String {
+        style.force_styling(self.look.colours).apply_to(text).to_string()
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.paint(Style::new().dim(), text)
     }
 
     fn see(&mut self, step: &str, on: Option<&str>, what: String) {
-        let Some(active) = self.steps.get_mut(step) else { return };
-        let on = on.unwrap_or_default().to_owned();
-        active.seen.retain(|(name, _)| *name != on);
-        active.seen.push((on, what));
-        active.show();
-    }
-
-    fn forget(&mut self, step: &str, on: &str) {
         if let Some(active) = self.steps.get_mut(step) {
-            active.seen.retain(|(name, _)| name != on);
-            active.show();
+            active.see(on, what);
         }
     }
 
     fn end(&mut self, step: &str, mark: &str, elapsed_ms: u64) -> io::Result<()> {
         let Some(active) = self.steps.remove(step) else { return Ok(()) };
-        active.bar.finish_and_clear();
-        self.screen.remove(&active.bar);
-        let time = style(seconds(elapsed_ms)).dim();
-        self.print(&format!("{mark} {} {time}", active.title))
+        active.clear(&self.screen);
+        self.print(&format!("{mark} {} {}", active.title, self.dim(&seconds(elapsed_ms))))
     }
-}
 
-impl Active {
-    fn show(&self) {
-        let said = |(on, what): &(String, String)| if on.is_empty() { what.clone() } else { format!("{on}: {what}") };
-        self.bar.set_message(self.seen.iter().map(said).collect::<Vec<_>>().join(" · "));
+    fn mark(&self, outcome: Outcome) -> String {
+        match outcome {
+            Outcome::Changed => self.paint(Style::new().green(), "✓"),
+            Outcome::Unchanged => self.dim("✓"),
+            Outcome::Failed => self.paint(Style::new().red(), "✗"),
+        }
+    }
+
+    /// Colours the word that a closing line begins with.
+    fn closing(&self, line: &str) -> String {
+        let prose = ["note: ", "  because: ", "error["].iter().any(|word| line.starts_with(word));
+        let line = if prose { &wrap(line, self.look.columns) } else { line };
+        match line.split_once(':') {
+            Some((word, rest)) if word.starts_with("error[") => {
+                format!("{}:{rest}", self.paint(Style::new().red().bold(), word))
+            }
+            Some((word, rest)) if ["note", "next", "  next", "  because"].contains(&word) => {
+                format!("{}:{rest}", self.paint(Style::new().cyan(), word))
+            }
+            _ if line.starts_with("  | ") => self.dim(line),
+            _ => line.to_owned(),
+        }
+    }
+
+    /// Takes away what never ended: steps that were abandoned when one beside them failed.
+    fn abandon(&mut self) -> io::Result<()> {
+        let mut abandoned: Vec<_> = self.steps.drain().map(|(_, active)| active).collect();
+        abandoned.sort_by(|a, b| a.title.cmp(&b.title));
+        for active in abandoned {
+            active.clear(&self.screen);
+            self.print(&self.dim(&format!("- {} (abandoned)", active.title)))?;
+        }
+        Ok(())
     }
 }
 
 impl Sink for Tty {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        if self.verbosity == Verbosity::Quiet && !matches!(event.kind, EventKind::RunFinished { ok: false, .. }) {
+        let quiet = self.verbosity == Verbosity::Quiet;
+        if quiet && !matches!(event.kind, EventKind::RunFinished { ok: false, .. } | EventKind::Warned { .. }) {
             return Ok(());
         }
-        let prefix = |on: &Option<String>| on.as_ref().map_or(String::new(), |on| format!("{on}: "));
         match &event.kind {
             EventKind::RunStarted { command, cluster, provider, .. } => {
-                self.print(&format!("{} {} {}", style(command).bold(), style(cluster).bold(), style(provider).dim()))
+                let what = self.paint(Style::new().bold(), &format!("{command} {cluster}"));
+                self.print(&format!("{what} {}", self.dim(provider)))?;
             }
             EventKind::StepStarted { step, title } => {
-                self.start(step, title);
-                Ok(())
+                if let Some(before) = self.steps.insert(step.clone(), Active::new(&self.screen, title)) {
+                    before.clear(&self.screen);
+                }
             }
             EventKind::WorkStarted { step, on } => {
-                self.see(step, Some(on), "…".into());
-                Ok(())
+                if let Some(active) = self.steps.get_mut(step) {
+                    active.begin(on);
+                }
             }
-            EventKind::Waiting { step, on, seen } => {
-                self.see(step, on.as_deref(), seen.clone());
-                Ok(())
+            EventKind::Waiting { step, on, seen } => self.see(step, on.as_deref(), seen.clone()),
+            EventKind::Retrying { step, on, what, attempt, because } => {
+                self.see(step, on.as_deref(), retry(what, *attempt, because));
             }
             EventKind::Progressed { step, on, done, of } => {
-                self.see(step, on.as_deref(), format!("{done} of {of}"));
-                Ok(())
+                if let Some(active) = self.steps.get_mut(step) {
+                    active.progress(on.as_deref(), *done, *of);
+                }
             }
-            EventKind::WorkFinished { step, on, .. } => {
-                self.forget(step, on);
-                Ok(())
+            EventKind::WorkFinished { step, on, outcome, elapsed_ms } => {
+                if let Some(active) = self.steps.get_mut(step) {
+                    active.end(on);
+                }
+                if self.verbosity == Verbosity::Verbose {
+                    let time = self.dim(&format!("{}, {}", word(*outcome), seconds(*elapsed_ms)));
+                    self.print(&format!("  {on} {time}"))?;
+                }
             }
-            EventKind::Said { on, message, .. } => self.print(&format!("  {}{message}", style(prefix(on)).dim())),
+            EventKind::Said { on, message, .. } => {
+                let line = wrap(&format!("  {}{message}", about(on.as_deref())), self.look.columns);
+                self.print(&line)?;
+            }
             EventKind::Warned { on, message, .. } => {
-                self.print(&format!("  {} {}{message}", style("warning:").yellow(), prefix(on)))
+                let warning = self.paint(Style::new().yellow(), "warning:");
+                let line = wrap(&format!("  warning: {}{message}", about(on.as_deref())), self.look.columns);
+                self.print(&line.replacen("warning:", &warning, 1))?;
             }
             EventKind::StepFinished { step, outcome, elapsed_ms } => {
-                let mark = match outcome {
-                    Outcome::Changed => style("✓").green(),
-                    Outcome::Unchanged => style("✓").dim(),
-                    Outcome::Failed => style("✗").red(),
-                };
-                self.end(step, &mark.to_string(), *elapsed_ms)
+                self.end(step, &self.mark(*outcome), *elapsed_ms)?;
             }
             EventKind::StepFailed { step, elapsed_ms, .. } => {
-                self.end(step, &style("✗").red().to_string(), *elapsed_ms)
+                self.end(step, &self.mark(Outcome::Failed), *elapsed_ms)?;
             }
+            EventKind::Stopping => self.print(&self.paint(Style::new().yellow(), STOPPING))?,
             EventKind::RunFinished { ok, changed, failure, notes, next, elapsed_ms, .. } => {
+                self.abandon()?;
                 if *ok {
                     let unchanged = if *changed { "" } else { ", nothing had to change" };
-                    self.print(&style(format!("done in {}{unchanged}", seconds(*elapsed_ms))).dim().to_string())?;
+                    self.print(&self.dim(&format!("done in {}{unchanged}", seconds(*elapsed_ms))))?;
                 }
                 for line in closing(failure.as_ref(), notes, next) {
-                    self.print(&colour(&line))?;
+                    self.print(&self.closing(&line))?;
                 }
-                Ok(())
             }
-            EventKind::Unknown => Ok(()),
+            EventKind::Unknown => {}
         }
+        Ok(())
     }
 }
 
-fn colour(line: &str) -> String {
-    match line.split_once(':') {
-        Some((word, rest)) if word.starts_with("error[") => format!("{}:{rest}", style(word).red().bold()),
-        Some((word, rest)) if ["note", "next", "  next"].contains(&word) => format!("{}:{rest}", style(word).cyan()),
-        _ => line.to_owned(),
+#[cfg(test)]
+mod tests {
+    use indicatif::{InMemoryTerm, ProgressDrawTarget};
+
+    use super::*;
+    use crate::report::sample;
+
+    /// Returns what a terminal of this size shows after these events, without the time that passes.
+    fn shown(events: &[Event], rows: u16, columns: u16) -> String {
+        let terminal = InMemoryTerm::new(rows, columns);
+        let look = Look { colours: false, columns: columns.into() };
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut tty = Tty::new(MultiProgress::with_draw_target(target), Verbosity::Normal, look);
+        for event in events {
+            tty.on_event(event).unwrap();
+        }
+        let contents = terminal.contents();
+        let spinner = |line: &str| match line.chars().next() {
+            Some('\u{2800}'..='\u{28ff}') => format!("*{}", line.chars().skip(1).collect::<String>()),
+            _ => line.to_owned(),
+        };
+        contents.lines().map(spinner).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_run_that_went_well() {
+        insta::assert_snapshot!(shown(&sample::success(), 30, 80));
+    }
+
+    #[test]
+    fn a_run_that_failed() {
+        insta::assert_snapshot!(shown(&sample::failure(), 30, 80));
+    }
+
+    #[test]
+    fn a_run_that_was_interrupted() {
+        insta::assert_snapshot!(shown(&sample::interrupted(), 30, 80));
+    }
+
+    #[test]
+    fn a_step_under_way_fits_a_narrow_terminal() {
+        let events = sample::success();
+        insta::assert_snapshot!(shown(&events[..5], 30, 40));
+    }
+
+    #[test]
+    fn many_machines_take_two_lines() {
+        insta::assert_snapshot!(shown(&sample::crowd(50), 30, 80));
+    }
+
+    #[test]
+    fn any_stream_can_be_shown() {
+        for events in sample::damaged() {
+            shown(&events, 24, 60);
+        }
     }
 }

@@ -25,7 +25,7 @@ fn a_changed_manifest_rolls_only_its_workload() {
     let (secret_before, database) = (secret(&sandbox), uids(&sandbox, "pods -l app=database"));
     let web = uids(&sandbox, "pods -l app=web");
     sandbox.edit("shop/web.yaml", "nginx:1.27", "nginx:1.28");
-    sandbox.run(&["status"]).exits(1).says("Deployment/shop/web differs from its manifest");
+    sandbox.run(&["status"]).exits(1).says("Deployment/web differs from its manifest");
     sandbox.run(&["plan"]).ok().says("~ ").says("1 to do");
     sandbox.run(&["deploy", "shop"]).ok().says("stacks deployed");
     sandbox.run(&["status"]).ok();
@@ -55,7 +55,7 @@ fn drift_is_seen_and_repaired() {
     assert_eq!(sandbox.kubectl("get deployment web -n shop -o jsonpath={.spec.replicas}"), "2");
 
     sandbox.kubectl("delete service web -n shop");
-    sandbox.run(&["status"]).exits(1).says("Service/shop/web does not exist");
+    sandbox.run(&["status"]).exits(1).says("Service/web does not exist");
     sandbox.run(&["deploy"]).ok();
     sandbox.run(&["status"]).ok();
 

@@ -128,7 +128,9 @@ fn an_acknowledged_write_survives_the_death_of_the_rehearsal() {
             let writers: Vec<_> = (0..2).map(|writer| scope.spawn(move || write(writer, round))).collect();
             eventually("writes", || (acknowledged.lock().unwrap().len() >= round * 6).then_some(()));
             sandbox.kill_rehearsals();
-            writers.into_iter().for_each(|writer| writer.join().unwrap());
+            for writer in writers {
+                writer.join().unwrap();
+            }
         });
         sandbox.run(&["start"]).ok();
     }

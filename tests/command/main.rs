@@ -1,5 +1,7 @@
 //! Drives the built binary as its users do: in a folder of its own, with a cleared environment, on the rehearsal.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
+
 mod clusters;
 mod deploy;
 mod faults;

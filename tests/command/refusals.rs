@@ -3,7 +3,7 @@ use crate::sandbox::Sandbox;
 #[test]
 fn every_problem_of_the_configuration_is_told_before_anything_is_touched() {
     let sandbox = Sandbox::shop();
-    sandbox.edit("orchestrator.toml", "name = \"shop\"", "name = \"Shop!\"\nserverz = 1\nagents = \"two\"");
+    sandbox.edit("orchestrator.toml", "name = \"shop\"\nagents = 1", "name = \"Shop!\"\nserverz = 1\nagents = \"two\"");
     let ran = sandbox.run(&["create"]).exits(2);
     let ran = ran.says("Shop!").says("serverz").says("did you mean").says("\"two\"").says("orchestrator.toml:4");
     assert_eq!(ran.stdout, "");

@@ -9,7 +9,6 @@ use std::{
 
 use orchestrator::rehearsal::protocol::{Endpoint, Folder};
 use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::{
     ran::Ran,
@@ -186,26 +185,24 @@ impl Sandbox {
         self.run_line(&format!("kubectl --kubeconfig {} {arguments}", kubeconfig.display()))
     }
 
-    /// The document that `status` prints.
-    #[track_caller]
-    pub fn status(&self) -> Value {
-        self.run(&["status", "-o", "json"]).json()
-    }
-
     /// Has snapshots without what differs from run to run, while the guard lives.
     pub fn redacted(&self) -> impl Drop + use<> {
         let mut settings = insta::Settings::clone_current();
         settings.set_prepend_module_to_snapshot(false);
         let folder = fs::canonicalize(self.path("")).unwrap();
         settings.add_filter(&folder.display().to_string(), "[project]");
+        settings.add_filter(r"/\S*/programs/", "[programs]/");
         for (pattern, replacement) in [
             (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[id]"),
             (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
-            (r" *\d+\.\d+ s\b", " [time]"),
+            (r" *\d+\.\d+ s\b", "[time]"),
             (r" *\d+ %", " [share]"),
             (r"process \d+", "process [pid]"),
             (r"\d{8}T\d{6}\.\d{3}Z", "[when]"),
+            // What comes in another order when the machine is busy.
             (r"(?m)^.*waiting: .*\n", ""),
+            (r"(?m)^ ok Write kubeconfig.*\n", ""),
+            (r"Wait for (nodes|K3s's add-ons): \w+", "Wait for $1: [outcome]"),
         ] {
             settings.add_filter(pattern, replacement);
         }
@@ -245,9 +242,9 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // Without its folder a process that has no endpoint yet ends by itself.
-        for endpoint in self.rehearsals() {
-            kill(endpoint.pid, Signal::KILL);
+        let folders = self.state_directories().into_iter().map(|path| Folder(path.join("rehearsal")));
+        for pid in folders.filter(Folder::is_alive).filter_map(|folder| folder.pid()) {
+            kill(pid, Signal::KILL);
         }
     }
 }

@@ -3,7 +3,11 @@
 mod host;
 mod process;
 
-use std::{cell::RefCell, path::PathBuf, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
@@ -18,6 +22,10 @@ use host::RehearsalHost;
 
 /// How long the process may take to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked whether the process listens.
+const LISTENS: Duration = Duration::from_millis(5);
+/// How often it is looked whether the process still lives.
+const WATCH: Duration = Duration::from_millis(250);
 
 /// The rehearsal provider of one cluster.
 pub struct RehearsalProvider {
@@ -26,12 +34,20 @@ pub struct RehearsalProvider {
     /// The orchestrator's version: a process of another version is replaced.
     version: String,
     connection: RefCell<Option<std::rc::Rc<KubeClient>>>,
+    /// Whether the process shall live now.
+    needed: Cell<bool>,
 }
 
 impl RehearsalProvider {
     /// The rehearsal whose process keeps its files in `folder`.
     pub fn new(folder: PathBuf, settings: Settings, version: &str) -> Self {
-        Self { folder: Folder(folder), settings, version: version.into(), connection: RefCell::new(None) }
+        Self {
+            folder: Folder(folder),
+            settings,
+            version: version.into(),
+            connection: RefCell::new(None),
+            needed: Cell::new(false),
+        }
     }
 
     /// Sends a call to the process.
@@ -59,6 +75,19 @@ impl RehearsalProvider {
         let client = std::rc::Rc::new(KubeClient::from_kubeconfig(&text).await?);
         self.connection.replace(Some(client.clone()));
         Ok(client)
+    }
+
+    /// Orders faults and pace. Waits for a process that was begun by a run that was killed, and that may not listen yet.
+    async fn configure(&self) -> Result<Done<()>, Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.done(&Call::Configure(self.settings.clone())).await {
+                Err(_) if self.folder.is_alive() && Instant::now() < deadline => {}
+                configured => return configured,
+            }
+            self.connection.replace(None);
+            tokio::time::sleep(LISTENS).await;
+        }
     }
 
     async fn machine(&self, call: &Call) -> Result<Done<Machine>, Failure> {
@@ -105,7 +134,8 @@ impl Provider for RehearsalProvider {
             process::start(&self.folder, PATIENCE).await?;
             Done::Changed(())
         };
-        let configured = self.done(&Call::Configure(self.settings.clone())).await?;
+        self.needed.set(true);
+        let configured = self.configure().await?;
         Ok(Done::when(started.changed() || configured.changed(), ()))
     }
 
@@ -144,6 +174,7 @@ impl Provider for RehearsalProvider {
     }
 
     async fn rest(&self) -> Result<Done<()>, Failure> {
+        self.needed.set(false);
         if !self.folder.is_alive() {
             return Ok(Done::Unchanged(()));
         }
@@ -154,6 +185,7 @@ impl Provider for RehearsalProvider {
     }
 
     async fn clean_up(&self) -> Result<Done<()>, Failure> {
+        self.needed.set(false);
         if self.folder.is_alive() {
             process::end(&self.folder, PATIENCE).await?;
         }
@@ -170,7 +202,7 @@ impl Provider for RehearsalProvider {
     async fn leftovers(&self) -> Result<Vec<String>, Failure> {
         let mut left = Vec::new();
         if self.folder.is_alive() {
-            let pid = self.folder.read_endpoint().map_or(0, |endpoint| endpoint.pid);
+            let pid = self.folder.pid().unwrap_or_default();
             left.push(format!("the rehearsal process {pid}"));
         }
         if self.folder.path().exists() {
@@ -189,6 +221,15 @@ impl Provider for RehearsalProvider {
             Failure::new(&REHEARSAL_NOT_STARTED, "the rehearsal process is not running").hint("./orchestrator create")
         })?;
         Ok(format!("https://127.0.0.1:{}", endpoint.port))
+    }
+
+    async fn lost(&self) -> Failure {
+        while !self.needed.get() || self.folder.is_alive() {
+            tokio::time::sleep(WATCH).await;
+        }
+        Failure::new(&REHEARSAL_NOT_ANSWERING, "the rehearsal process ended")
+            .because("it was killed or it crashed; what it had acknowledged is kept")
+            .hint("./orchestrator create")
     }
 
     fn caution(&self) -> Option<String> {

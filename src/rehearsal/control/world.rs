@@ -155,7 +155,7 @@ impl World {
 
     /// Says which certificate authority clients may trust.
     pub fn set_ca(&self, ca: &str) {
-        self.change(|state| state.ca = ca.to_owned());
+        self.change(|state| ca.clone_into(&mut state.ca));
     }
 
     /// Returns a copy of what is known now.

@@ -50,16 +50,7 @@ pub async fn retried<T>(
     object: &ObjectRef,
     attempt: impl AsyncFn() -> Result<T, KubeError>,
 ) -> Result<T, KubeError> {
-    for delay in DELAYS_MS {
-        match attempt().await {
-            Err(error) if passes(&error) && scope.go_on().is_ok() => {
-                scope.waiting(format!("{object}: {error}"));
-                tokio::time::sleep(Duration::from_millis(delay)).await;
-            }
-            answer => return answer,
-        }
-    }
-    attempt().await
+    scope.retry(object, &DELAYS_MS.map(Duration::from_millis), passes, attempt).await
 }
 
 fn passes(error: &KubeError) -> bool {

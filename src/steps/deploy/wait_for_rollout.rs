@@ -203,7 +203,7 @@ mod tests {
         pod(&kube, json!([{"name": "web", "ready": false, "state": {"waiting": waiting}}]));
         let failure = waited(&kube, &stacks).await.map(|_| ()).expect_err("stuck");
         assert_eq!(failure.id, "DEP-001");
-        assert_eq!(failure.hint.as_deref(), Some("correct the image at a.yaml:1, then ./orchestrator deploy store"));
+        assert_eq!(failure.hint.as_deref(), Some("correct the image at a.yaml:1, then orchestrator deploy store"));
     }
 
     #[tokio::test]
