@@ -12,8 +12,10 @@ fn kubectl_applies_what_the_orchestrator_deployed() {
     contains(&applied.stderr, "missing the kubectl.kubernetes.io/last-applied-configuration annotation");
     assert!(applied.ok().lines().all(|line| line.ends_with(" configured")));
     assert_eq!(c.kubectl("diff -f manifests/microservices").ok(), "");
-    let versions =
-        || c.kubectl("get svc,hpa,pdb,netpol,pvc -n microservices -o jsonpath={.items[*].metadata.generation}").ok();
+    let versions = || {
+        c.kubectl("get deploy,sts,svc,hpa,pdb,netpol,pvc -n microservices -o jsonpath={.items[*].metadata.generation}")
+            .ok()
+    };
     let before = versions();
     c.kubectl("apply -f manifests/microservices").ok();
     assert_eq!(versions(), before);
