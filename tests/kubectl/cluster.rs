@@ -20,7 +20,7 @@ pub struct Cluster {
 impl Cluster {
     /// One server, one agent, no stack.
     pub fn empty() -> Self {
-        let cluster = Self::uncreated("version = 1\n[cluster]\nname = \"c\"\n");
+        let cluster = Self::uncreated("version = 1\n[cluster]\nname = \"c\"\nagents = 1\n");
         cluster.orchestrator("create").ok();
         cluster
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::Cluster,
-    support::{contains, in_order, squeezed},
+    support::{contains, in_order, squeezed, within_seconds},
 };
 
 #[test]
@@ -18,6 +18,8 @@ fn looking_at_the_shipped_stack() {
 }
 
 fn tables(c: &Cluster) {
+    let autoscalers = || squeezed(&c.kubectl("get hpa -A").ok());
+    within_seconds(20, || (!autoscalers().contains("<unknown>")).then_some(()));
     let all = squeezed(&c.kubectl("get all -A").ok());
     for row in [
         "NAMESPACE NAME READY STATUS RESTARTS AGE",

@@ -126,6 +126,7 @@ fn services(c: &Cluster) {
 
 /// What outlives its owner is taken over by the next one.
 fn orphans(c: &Cluster) {
+    c.kubectl("delete deploy web").ok();
     c.apply(WEB);
     rolled_out(c);
     let sets = || c.json("get rs -l app=web")["items"].as_array().unwrap().len();

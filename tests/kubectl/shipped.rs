@@ -12,12 +12,14 @@ fn kubectl_applies_what_the_orchestrator_deployed() {
     contains(&applied.stderr, "missing the kubectl.kubernetes.io/last-applied-configuration annotation");
     assert!(applied.ok().lines().all(|line| line.ends_with(" configured")));
     assert_eq!(c.kubectl("diff -f manifests/microservices").ok(), "");
-    let again = c.kubectl("apply -f manifests/microservices").ok();
-    assert!(again.lines().all(|line| line.ends_with(" unchanged")), "{again}");
+    let versions = || {
+        c.kubectl("get deploy,sts,svc,hpa,pdb,netpol,pvc -n microservices -o jsonpath={.items[*].metadata.generation}")
+            .ok()
+    };
+    let before = versions();
+    c.kubectl("apply -f manifests/microservices").ok();
+    assert_eq!(versions(), before);
     // The images have other names now: the orchestrator puts them right.
-    c.orchestrator("deploy");
-    for workload in ["deploy/api-gateway", "deploy/inventory-app", "sts/billing-app"] {
-        c.kubectl(&format!("rollout status -n microservices {workload} --timeout=30s")).ok();
-    }
+    contains(&c.orchestrator("deploy").ok(), "stacks deployed");
     c.orchestrator("status").ok();
 }

@@ -75,6 +75,9 @@ impl DeleteOptions {
     }
 }
 
+/// Namespaces that a cluster cannot be without.
+const IMMORTAL_NAMESPACES: [&str; 3] = ["default", "kube-public", "kube-system"];
+
 /// Deletes the object that the target names. Answers with the object while something still keeps it, else with a Status.
 ///
 /// # Errors
@@ -125,6 +128,9 @@ enum Deleted {
 
 fn delete_object(api: &Api, object: &Object, options: &DeleteOptions) -> Result<Result<Deleted, Stale>, Status> {
     check_preconditions(object, options)?;
+    if object.key.resource.kind == "Namespace" && IMMORTAL_NAMESPACES.contains(&object.key.name.as_str()) {
+        return Err(Status::forbidden(object.key.resource, &object.key.name, "this namespace may not be deleted"));
+    }
     let before = object.value();
     let after = marked(object.key.resource, before.clone(), options);
     if options.dry_run {

@@ -82,6 +82,10 @@ fn evaluate(cx: &mut Context, scaler: &Object, value: &Value, target: &Object, s
             "scaling is disabled since the replica count of the target is zero",
         );
     }
+    if let Some((bound, cause)) = bound(value, current) {
+        status["desiredReplicas"] = json!(bound);
+        return rescale(cx, scaler, target, scale, (bound, cause), status);
+    }
     let selector = &scale["spec"]["selector"];
     let pods = cx.index.pods_in(&target.key.namespace);
     let pods: Vec<_> =
@@ -103,8 +107,30 @@ fn evaluate(cx: &mut Context, scaler: &Object, value: &Value, target: &Object, s
     let desired = stabilized(cx, &scaler.uid, value, current, desired, status);
     status["desiredReplicas"] = json!(desired);
     if desired != current {
-        rescale(cx, scaler, target, scale, desired, status);
+        let cause = match desired > current {
+            true => "cpu resource utilization (percentage of request) above target",
+            false => "All metrics below target",
+        };
+        rescale(cx, scaler, target, scale, (desired, cause), status);
     }
+}
+
+/// Returns the bound that the replicas are beyond, whatever the load is, and the words for it.
+fn bound(value: &Value, current: i64) -> Option<(i64, &'static str)> {
+    let (least, most) = range(value);
+    if current > most {
+        Some((most, "Current number of replicas above Spec.MaxReplicas"))
+    } else if current < least {
+        Some((least, "Current number of replicas below Spec.MinReplicas"))
+    } else {
+        None
+    }
+}
+
+fn range(value: &Value) -> (i64, i64) {
+    let least = value["spec"]["minReplicas"].as_i64().unwrap_or(1);
+    let most = value["spec"]["maxReplicas"].as_i64().unwrap_or(least);
+    (least, most.max(least))
 }
 
 fn say_unmeasured(cx: &mut Context, scaler: &Object, cause: &str) {
@@ -160,8 +186,7 @@ fn recommend(
 }
 
 fn limited(value: &Value, wanted: i64, status: &mut Value) -> i64 {
-    let least = value["spec"]["minReplicas"].as_i64().unwrap_or(1);
-    let most = value["spec"]["maxReplicas"].as_i64().unwrap_or(least);
+    let (least, most) = range(value);
     let (holds, reason, message) = if wanted < least {
         (true, "TooFewReplicas", "the desired replica count is less than the minimum replica count")
     } else if wanted > most {
@@ -170,16 +195,15 @@ fn limited(value: &Value, wanted: i64, status: &mut Value) -> i64 {
         (false, "DesiredWithinRange", "the desired count is within the acceptable range")
     };
     set(status, "ScalingLimited", holds, reason, message);
-    wanted.clamp(least, most.max(least))
+    wanted.clamp(least, most)
 }
 
 /// Scales up at once and down only after a while, so that nobody who scales by hand is fought.
 fn stabilized(cx: &mut Context, uid: &str, value: &Value, current: i64, desired: i64, status: &mut Value) -> i64 {
-    let most = value["spec"]["maxReplicas"].as_i64().unwrap_or(i64::MAX);
-    if desired >= current || current > most {
+    if desired >= current {
         cx.autoscaler.fewer_since.remove(uid);
         set(status, "AbleToScale", true, "ReadyForNewScale", "recommended size matches current size");
-        return desired.min(most);
+        return desired;
     }
     let window = value["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"].as_u64();
     let window = window.map_or(STABILIZATION, Duration::from_secs);
@@ -193,8 +217,14 @@ fn stabilized(cx: &mut Context, uid: &str, value: &Value, current: i64, desired:
     desired
 }
 
-fn rescale(cx: &mut Context, scaler: &Object, target: &Object, mut scale: Value, desired: i64, status: &mut Value) {
-    let current = scale["spec"]["replicas"].as_i64().unwrap_or(1);
+fn rescale(
+    cx: &mut Context,
+    scaler: &Object,
+    target: &Object,
+    mut scale: Value,
+    (desired, cause): (i64, &str),
+    status: &mut Value,
+) {
     scale["spec"]["replicas"] = json!(desired);
     if !cx.update(target, scale) {
         return;
@@ -207,10 +237,6 @@ fn rescale(cx: &mut Context, scaler: &Object, target: &Object, mut scale: Value,
         "SucceededRescale",
         &format!("the HPA controller was able to update the target scale to {desired}"),
     );
-    let cause = match desired > current {
-        true => "Current number of replicas below Spec.MinReplicas",
-        false => "All metrics below target",
-    };
     let message = format!("New size: {desired}; reason: {cause}");
     cx.event(scaler, Event::normal(COMPONENT, "SuccessfulRescale", message));
 }

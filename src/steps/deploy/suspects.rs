@@ -130,6 +130,12 @@ impl<'a> Suspects<'a> {
     }
 
     fn cause(&self, world: &World, object: &Value, workload: &Workload) -> Option<((String, &'static str), Cause)> {
+        let generation = |part: &str, key: &str| object[part][key].as_i64();
+        let seen = generation("status", "observedGeneration");
+        if seen.is_some() && seen < generation("metadata", "generation") {
+            // Its pods are those of what it was before.
+            return None;
+        }
         let mut findings: Vec<_> =
             world.pods_of(object).filter_map(|pod| diagnosis::diagnose(pod, world.events_about(pod))).collect();
         findings.sort_by_key(|finding| rank(finding.entry.id));
