@@ -10,12 +10,13 @@ use crate::{
 /// Turns the first Ctrl-C or SIGTERM into a wish to stop, and ends the program at the second.
 pub fn listen() -> Cancel {
     let (canceller, cancel) = Canceller::new();
+    // Registered before anything is shown: who sees a line may press Ctrl-C.
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return cancel;
+    };
     #[expect(clippy::disallowed_methods, reason = "it listens as long as the program runs")]
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return std::future::pending().await;
-        };
         for count in 0.. {
             tokio::select! {
                 _ = interrupt.recv() => {}

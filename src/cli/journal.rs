@@ -13,13 +13,13 @@ const EVERY: Duration = Duration::from_millis(500);
 /// # Errors
 /// When the machine does not answer.
 pub async fn show(view: &View<'_>, machine: &Machine, tail: usize, follow: bool) -> Result<u8, Failure> {
+    let cancel = interrupt::listen();
     let host = view.provider.host(machine);
     let mut before = host.journal(machine.role.unit(), tail).await?;
     screen::print(&before);
     if !follow {
         return Ok(0);
     }
-    let cancel = interrupt::listen();
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}

@@ -41,7 +41,8 @@ impl<W: Write> Plain<W> {
     /// Shows where a step is, but not faster than people read.
     fn state(&mut self, from: Verbosity, at: Timestamp, step: &str, on: Option<&str>, words: &str) -> io::Result<()> {
         let line = format!("    {}{words}", about(on));
-        if self.throttle.admits(step, on, at, &line) { self.line(from, &line) } else { Ok(()) }
+        let shown = self.verbosity >= from && self.throttle.admits(step, on, at, &line);
+        if shown { self.line(from, &line) } else { Ok(()) }
     }
 
     fn title(&mut self, step: &str) -> String {

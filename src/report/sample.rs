@@ -116,6 +116,8 @@ pub fn failure() -> Vec<Event> {
         work("wait", "shop"),
         waiting("wait", Some("shop"), "0 of 2 ready"),
         waiting("wait", Some("shop"), "1 of 2 ready"),
+        EventKind::Progressed { step: "wait".into(), on: None, done: 0, of: 2 },
+        EventKind::Progressed { step: "wait".into(), on: None, done: 1, of: 2 },
         worked("wait", "shop", Outcome::Failed, 200),
         EventKind::StepFailed { step: "wait".into(), elapsed_ms: 400, failure: failure.clone() },
         ended(Some(failure)),

@@ -201,8 +201,10 @@ impl Sandbox {
             (r"\d{8}T\d{6}\.\d{3}Z", "[when]"),
             // What comes in another order when the machine is busy.
             (r"(?m)^.*waiting: .*\n", ""),
-            (r"(?m)^ ok Write kubeconfig.*\n", ""),
+            (r"(?m)^    \d+ of \d+\n", ""),
+            (r"(?m)^ ok (Write kubeconfig|Wait for K3s's add-ons).*\n", ""),
             (r"Wait for (nodes|K3s's add-ons): \w+", "Wait for $1: [outcome]"),
+            (r"\d+ restarts?", "[count] restarts"),
         ] {
             settings.add_filter(pattern, replacement);
         }

@@ -63,7 +63,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio::process", &["effects", "providers"]),
     ("tokio::net", &["effects", "providers", "rehearsal"]),
     ("tokio::spawn", &["rehearsal", "cli"]),
-    ("tokio", &["effects", "providers", "rehearsal", "engine", "steps", "cli"]),
+    ("tokio", &["effects", "providers", "rehearsal", "engine", "steps", "flows", "cli"]),
 ];
 
 #[test]
