@@ -66,7 +66,8 @@ fn not_started(folder: &Folder, because: &dyn std::fmt::Display) -> Failure {
 /// Ends the process: first politely, then not.
 pub async fn end(folder: &Folder, within: Duration) -> Result<(), Failure> {
     use rustix::process::{Pid, Signal, kill_process};
-    let pid = folder.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    let number = folder.pid().or_else(|| folder.read_endpoint().map(|endpoint| endpoint.pid)).filter(|pid| *pid > 0);
+    let pid = number.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     for (signal, patience) in [(Signal::TERM, within / 4), (Signal::KILL, within)] {
         // The lock proves that the process of that number is still ours.
         if let Some(pid) = pid.filter(|_| folder.is_alive()) {
@@ -76,8 +77,11 @@ pub async fn end(folder: &Folder, within: Duration) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    let pid = folder.pid().unwrap_or_default();
-    Err(Failure::new(&LEFT_BEHIND, format!("the rehearsal process {pid} does not end")).hint(format!("kill -9 {pid}")))
+    let left_behind = Failure::new(&LEFT_BEHIND, "the rehearsal process does not end");
+    Err(match number {
+        Some(pid) => left_behind.hint(format!("kill -9 {pid}")),
+        None => left_behind,
+    })
 }
 
 /// Waits until the process has ended.
