@@ -134,9 +134,11 @@ async fn await_active(
                 return Err(Failure::new(&UNIT_FAILED, format!("unit `{unit}` of machine `{}` failed", machine.name)));
             }
             let journal = host.journal(unit, JOURNAL_LINES).await?;
-            if let Some(line) =
-                journal.lines().find(|line| line.contains("level=error") || line.contains("level=fatal"))
-            {
+            if let Some(line) = journal.lines().find(|line| line.contains("level=fatal")) {
+                let what = format!("unit `{unit}` of machine `{}` failed", machine.name);
+                return Err(Failure::new(&UNIT_FAILED, what).because(line));
+            }
+            if let Some(line) = journal.lines().find(|line| line.contains("level=error")) {
                 let what = format!("K3s on machine `{}` cannot join", machine.name);
                 return Err(Failure::new(&NODE_NEVER_JOINED, what).because(line));
             }

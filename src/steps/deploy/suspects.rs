@@ -24,6 +24,8 @@ const LOG_LINES: u32 = 20;
 /// How long a controller may be refused its pods before that is a failure.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long what was wrong before the wait began may take to heal: its cause may just have been removed.
+const HEALING: Duration = Duration::from_secs(3);
 /// How many times longer than a look the pause after it is.
 const REST: u32 = 5;
 
@@ -33,6 +35,8 @@ pub struct Suspects<'a> {
     /// Uids of pods that were deleted to unblock their StatefulSet.
     replaced: HashSet<String>,
     first_seen: HashMap<(String, &'static str), Instant>,
+    /// When the first look ended; what it saw was wrong before.
+    began: Option<Instant>,
     current: Vec<Suspect>,
     /// Whether every unready workload has a finding of its own.
     others_settled: bool,
@@ -46,6 +50,8 @@ struct Suspect {
     workload: Workload,
     cause: Cause,
     age: Duration,
+    /// It was there when the wait began.
+    old: bool,
 }
 
 enum Cause {
@@ -60,6 +66,7 @@ impl<'a> Suspects<'a> {
             advice,
             replaced: HashSet::new(),
             first_seen: HashMap::new(),
+            began: None,
             current: Vec::new(),
             others_settled: false,
             settled_at: None,
@@ -92,10 +99,12 @@ impl<'a> Suspects<'a> {
             let cause = object.and_then(|object| self.cause(&world, object, workload));
             settled &= cause.is_some();
             self.current.extend(cause.map(|(key, cause)| {
-                let age = self.first_seen.entry(key).or_insert_with(Instant::now).elapsed();
-                Suspect { workload: (*workload).clone(), cause, age }
+                let seen = *self.first_seen.entry(key).or_insert_with(Instant::now);
+                let old = self.began.is_none_or(|began| seen <= began);
+                Suspect { workload: (*workload).clone(), cause, age: seen.elapsed(), old }
             }));
         }
+        self.began.get_or_insert_with(Instant::now);
         self.others_settled = settled;
         self.next_look = Instant::now() + started.elapsed() * REST;
         Ok(())
@@ -185,6 +194,7 @@ impl<'a> Suspects<'a> {
     fn is_hopeless(&self, suspect: &Suspect) -> bool {
         match &suspect.cause {
             Cause::Controller(_, patience) => suspect.age >= *patience,
+            Cause::Pod(_) if suspect.old && suspect.age < HEALING => false,
             Cause::Pod(finding) => match finding.certainty {
                 Certainty::After(patience) => suspect.age >= patience,
                 Certainty::AfterOthers(patience) => self.others_settled && suspect.age >= patience,

@@ -178,7 +178,7 @@ mod tests {
     async fn waited(kube: &FakeKube, stacks: &[ParsedStack]) -> Result<Done<()>, Failure> {
         let references = BTreeMap::new();
         let advice = Advice { kubectl: "kubectl", references: &references };
-        run(async |scope| wait_for_rollout(kube, stacks, Duration::from_millis(300), advice, scope).await).await
+        run(async |scope| wait_for_rollout(kube, stacks, Duration::from_secs(5), advice, scope).await).await
     }
 
     fn pod(kube: &FakeKube, statuses: Value) {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_image_that_is_not_there_ends_the_wait_at_once() {
+    async fn an_image_that_is_not_there_ends_the_wait() {
         let (kube, stacks) = deployed(json!({"updatedReplicas": 1, "replicas": 1})).await;
         let waiting = json!({"reason": "ErrImagePull", "message": "x:1: not found"});
         pod(&kube, json!([{"name": "web", "ready": false, "state": {"waiting": waiting}}]));
