@@ -58,7 +58,8 @@ pub async fn serve(folder: &Folder, version: &str) -> io::Result<()> {
     let shutdown = ended(folder, stopped)?;
     api::serve(listener, tls, api, shutdown).await;
     control.shutdown();
-    drop(lock);
+    // Until the very end of the process: who sees the lock free may rely on it that the process is gone.
+    std::mem::forget(lock);
     Ok(())
 }
 
