@@ -12,7 +12,7 @@ use super::{
 };
 use crate::rehearsal::{
     object::{
-        apply::server_side_apply_to,
+        apply::server_side_apply,
         patch,
         status::{Cause, Status},
     },
@@ -73,7 +73,7 @@ fn apply(write: &Write, part: Part, query: &Query, applied: &Value) -> Result<Wr
     let force = query.flag("force");
     let subresource = part.subresource().unwrap_or_default();
     if write.current().is_err() && part == Part::Main {
-        let value = server_side_apply_to(resource, "", None, &applied, &write.manager, force, write.now)?;
+        let value = server_side_apply(resource, "", None, &applied, &write.manager, force, write.now)?;
         match create(write, value, Ownership::Applied) {
             Err(status) if status.reason == "AlreadyExists" => {}
             outcome => return outcome,
@@ -82,7 +82,7 @@ fn apply(write: &Write, part: Part, query: &Query, applied: &Value) -> Result<Wr
     change(write, part, |current| {
         let current = current.value();
         let value =
-            server_side_apply_to(resource, subresource, Some(&current), &applied, &write.manager, force, write.now)?;
+            server_side_apply(resource, subresource, Some(&current), &applied, &write.manager, force, write.now)?;
         Ok(Wish { value, applied: true })
     })
 }

@@ -17,28 +17,14 @@ pub use super::managed::track;
 /// Where kubectl's client-side apply keeps what it was given.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Returns `current` with what `manager` applies: its fields are set, those it stopped applying are removed unless
-/// someone else has them. What changes nothing returns `current` as it is.
+/// Returns `current` with what `manager` applies to it, or to its `subresource` (empty for the object itself): its
+/// fields are set, those it stopped applying are removed unless someone else has them. What changes nothing returns
+/// `current` as it is.
 ///
 /// # Errors
 /// 409 when fields would get another value that other managers have set, unless `force`; 400 when `applied` carries
 /// managed fields or lists that name an element twice.
 pub fn server_side_apply(
-    resource: &'static Resource,
-    current: Option<&Value>,
-    applied: &Value,
-    manager: &str,
-    force: bool,
-    now: Timestamp,
-) -> Result<Value, Status> {
-    server_side_apply_to(resource, "", current, applied, manager, force, now)
-}
-
-/// As [`server_side_apply`], to a subresource such as `status`.
-///
-/// # Errors
-/// As [`server_side_apply`].
-pub fn server_side_apply_to(
     resource: &'static Resource,
     subresource: &str,
     current: Option<&Value>,
@@ -349,7 +335,7 @@ mod tests {
     }
 
     fn apply(current: Option<&Value>, applied: &Value, manager: &str) -> Result<Value, Status> {
-        server_side_apply(of("Deployment"), current, applied, manager, false, at(5))
+        server_side_apply(of("Deployment"), "", current, applied, manager, false, at(5))
     }
 
     fn web(replicas: i64, image: &str) -> Value {
@@ -362,7 +348,7 @@ mod tests {
     #[test]
     fn applying_again_changes_no_byte() {
         let first = apply(None, &web(1, "a"), "m").unwrap();
-        let again = server_side_apply(of("Deployment"), Some(&first), &web(1, "a"), "m", false, at(99)).unwrap();
+        let again = server_side_apply(of("Deployment"), "", Some(&first), &web(1, "a"), "m", false, at(99)).unwrap();
         assert_eq!(again.to_string(), first.to_string());
     }
 
@@ -417,7 +403,8 @@ mod tests {
             "Apply failed with 2 conflicts: conflicts with \"kubectl-client-side-apply\" using apps/v1:\n- .spec.replicas\n\
              - .spec.template.spec.containers[name=\"web\"].image"
         );
-        let forced = server_side_apply(of("Deployment"), Some(&live), &web(2, "b"), "kubectl", true, at(5)).unwrap();
+        let forced =
+            server_side_apply(of("Deployment"), "", Some(&live), &web(2, "b"), "kubectl", true, at(5)).unwrap();
         assert_eq!(forced["spec"]["replicas"], 2);
         assert_eq!(apply(Some(&forced), &web(2, "b"), "kubectl").unwrap(), forced);
     }
@@ -479,7 +466,7 @@ mod tests {
         #[test]
         fn any_apply_is_idempotent(current in strategic::tests::any_json(), applied in strategic::tests::any_json()) {
             prop_assume!(current.is_object());
-            let apply = |current: &Value| server_side_apply(of("Pod"), Some(current), &applied, "m", true, at(1));
+            let apply = |current: &Value| server_side_apply(of("Pod"), "", Some(current), &applied, "m", true, at(1));
             if let Ok(once) = apply(&current) {
                 prop_assert_eq!(apply(&once).unwrap(), once);
             }
