@@ -145,9 +145,9 @@ fn an_autoscaler_measures_its_target_and_keeps_it_within_its_bounds() {
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}],
     }, "status": {}}));
     cluster.until("two pods", || cluster.ready_pods("web") == 2);
-    let status = cluster.get("HorizontalPodAutoscaler", "web")["status"].clone();
-    assert_eq!(status["currentMetrics"][0]["resource"]["current"]["averageUtilization"], 10);
-    assert!(condition::holds(&status, "ScalingActive"));
+    let status = || cluster.get("HorizontalPodAutoscaler", "web")["status"].clone();
+    cluster.until("a measurement", || condition::holds(&status(), "ScalingActive"));
+    assert_eq!(status()["currentMetrics"][0]["resource"]["current"]["averageUtilization"], 10);
 }
 
 #[test]
