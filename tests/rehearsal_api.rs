@@ -77,8 +77,10 @@ impl Rehearsal {
         self.command(line).output().expect("kubectl is installed").into()
     }
 
+    /// Writes a manifest. Some builds of kubectl take for JSON what begins with a brace.
     fn file(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
+        let begin = if text.starts_with('{') && !text.starts_with("{\"") { "---\n" } else { "" };
+        std::fs::write(self.path(name), format!("{begin}{text}")).unwrap();
     }
 
     fn json(&self, line: &str) -> Value {

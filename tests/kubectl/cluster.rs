@@ -91,14 +91,15 @@ impl Cluster {
         serde_json::from_str(&self.kubectl(&format!("{line} -o json")).ok()).unwrap()
     }
 
-    /// Applies a manifest.
+    /// Applies a YAML manifest.
     #[track_caller]
     pub fn apply(&self, manifest: &str) -> String {
         self.try_apply(manifest, "").ok()
     }
 
     pub fn try_apply(&self, manifest: &str, options: &str) -> Ran {
-        self.file("applied.yaml", manifest);
+        // Some builds of kubectl take for JSON what begins with a brace.
+        self.file("applied.yaml", &format!("---\n{manifest}"));
         self.kubectl(&format!("apply -f applied.yaml {options}"))
     }
 

@@ -14,7 +14,7 @@ use super::{
     body,
     create::{Ownership, create},
     delete::{DeleteOptions, delete, delete_collection},
-    discovery, eviction, health, list, logs, openapi,
+    discovery, eviction, health, list, logs, old_autoscaler, openapi,
     patch::patch,
     query::Query,
     reply::{self, Reply, refuse},
@@ -64,6 +64,10 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
     match route {
         Route::Target(target) => at_target(api, target, &query, &request).await,
         Route::Review { group, plural } if request.method() == Method::POST => review::answer(group, plural),
+        Route::OldAutoscalers(target) if request.method() == Method::POST => {
+            let write = Write::new(&api, &target, &query, request.headers())?;
+            old_autoscaler::create(&write, body::object(request.headers(), request.body())?)
+        }
         _ if request.method() != Method::GET => Err(Status::method_not_allowed()),
         Route::Health(check) => Ok(health::health(&api, check, &query)),
         Route::Version => Ok(health::version(&api)),
@@ -76,7 +80,9 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
         Route::OldOpenApi => Ok(openapi::empty_v2()),
         Route::CustomResources => Ok(openapi::no_custom_resources()),
         Route::OpenApi(group_version) => api.openapi.answer(group_version),
-        Route::Extension | Route::Supervisor | Route::Review { .. } | Route::Unknown => Err(Status::no_such_path()),
+        Route::Extension | Route::Supervisor | Route::Review { .. } | Route::OldAutoscalers(_) | Route::Unknown => {
+            Err(Status::no_such_path())
+        }
     }
 }
 

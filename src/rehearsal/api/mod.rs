@@ -14,6 +14,7 @@ mod fields;
 mod health;
 mod list;
 mod logs;
+mod old_autoscaler;
 mod openapi;
 mod patch;
 mod protobuf;

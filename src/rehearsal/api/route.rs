@@ -56,6 +56,8 @@ pub(super) enum Route<'a> {
         plural: &'a str,
     },
     Target(Target),
+    /// The collection of `autoscaling/v1` autoscalers in a namespace, as the target that stores them.
+    OldAutoscalers(Target),
     Unknown,
 }
 
@@ -80,6 +82,9 @@ pub(super) fn route(path: &str) -> Route<'_> {
         ["openapi", "v3", ..] => Route::OpenApi(path.strip_prefix("/openapi/v3/")),
         ["apis", group @ ("authorization.k8s.io" | "authentication.k8s.io"), "v1", plural] => {
             Route::Review { group, plural }
+        }
+        ["apis", "autoscaling", "v1", "namespaces", _, "horizontalpodautoscalers"] => {
+            target("autoscaling", "v2", &segments[3..]).map_or(Route::Unknown, Route::OldAutoscalers)
         }
         ["api", "v1", ref rest @ ..] => target("", "v1", rest).map_or(Route::Unknown, Route::Target),
         ["apis", group, version, ref rest @ ..] => target(group, version, rest).map_or(Route::Unknown, Route::Target),

@@ -210,6 +210,13 @@ const MESSAGES: &[(&str, Lines)] = &[
         (1, "scaleTargetRef", "CrossVersionObjectReference"), (2, "minReplicas", "int?"), (3, "maxReplicas", "int"),
         (4, "metrics", "[MetricSpec]"),
     ]),
+    ("HorizontalPodAutoscalerV1", &[
+        (1, "metadata", "ObjectMeta"), (2, "spec", "HorizontalPodAutoscalerSpecV1"), (3, "status", "-"),
+    ]),
+    ("HorizontalPodAutoscalerSpecV1", &[
+        (1, "scaleTargetRef", "CrossVersionObjectReference"), (2, "minReplicas", "int?"), (3, "maxReplicas", "int"),
+        (4, "targetCPUUtilizationPercentage", "int?"),
+    ]),
     ("CrossVersionObjectReference", &[(1, "kind", "text"), (2, "name", "text"), (3, "apiVersion", "text")]),
     ("MetricSpec", &[(1, "type", "text"), (4, "resource", "ResourceMetricSource")]),
     ("ResourceMetricSource", &[(1, "name", "text"), (2, "target", "MetricTarget")]),

@@ -33,7 +33,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Value, String> {
             _ => {}
         }
     }
-    let mut object = message(&kind, raw)?;
+    let name = if api_version == "autoscaling/v1" { format!("{kind}V1") } else { kind.clone() };
+    let mut object = message(&name, raw)?;
     object.insert("apiVersion".into(), json!(api_version));
     object.insert("kind".into(), json!(kind));
     Ok(Value::Object(object))
