@@ -11,6 +11,8 @@ use crate::{
     cluster_access::Access,
     config::Settings,
     faults::{Faults, duration},
+    images::{Images, commands, preload::Preload},
+    leftovers::{self, Shims},
     log::{self, Fatal},
     pace::{Pace, STATUS, SYNC},
     paths::Paths,
@@ -71,14 +73,31 @@ impl Kubelet {
     }
 
     /// Registers the node after `delay`, says so on `registered`, and reports for ever.
-    pub async fn run(mut self, paths: &Paths, delay: Duration, registered: watch::Sender<bool>) {
+    pub async fn run(self, paths: &Paths, delay: Duration, registered: watch::Sender<bool>) {
+        let (store, socket) = (paths.agent("containerd"), paths.host(commands::SOCKET));
+        leftovers::make(paths);
+        let preload = Preload::new(paths.agent("images"), store.clone()).import().await;
+        let every = self.pace.of(SYNC);
+        tokio::select! {
+            () = preload.watch(every) => {}
+            Err(error) = commands::serve(&socket, store) => {
+                log::error(format!("containerd exited: {error}"));
+            }
+            () = self.report_for_ever(paths, delay, registered) => {}
+        }
+    }
+
+    async fn report_for_ever(mut self, paths: &Paths, delay: Duration, registered: watch::Sender<bool>) {
         tokio::time::sleep(delay).await;
         let mut failing = false;
+        let mut shims = Shims::new(paths);
         loop {
+            self.node.images = Images::open(&paths.agent("containerd"), "k8s.io").list().into_keys().collect();
             match self.report().await {
                 Ok(answer) => {
                     failing = false;
-                    self.take(paths, &answer);
+                    self.take(&answer);
+                    shims.keep(&answer.pods);
                     if !registered.send_replace(true) {
                         log::info(format!(
                             "Annotations and labels have been set successfully on node: {}",
@@ -102,7 +121,7 @@ impl Kubelet {
         self.node.kubelet.as_ref().is_some_and(|kubelet| kubelet.not_ready.is_some()) && self.never.is_none()
     }
 
-    fn take(&mut self, _: &Paths, answer: &Answer) {
+    fn take(&mut self, answer: &Answer) {
         self.ready_at.get_or_insert_with(|| Instant::now() + self.status_period);
         for server in &answer.servers {
             if !self.servers.contains(server) {

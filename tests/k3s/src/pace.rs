@@ -44,3 +44,7 @@ pub const STATUS: u64 = 10_000;
 pub const SYNC: u64 = 2000;
 /// A node whose kubelet is silent for this long is lost.
 pub const LOST: u64 = 40_000;
+/// A member looks how the others are.
+pub const TICK: u64 = 1000;
+/// A new member counts after this time.
+pub const LEARN: u64 = 5000;

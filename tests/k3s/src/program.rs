@@ -12,11 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     agent,
     config::Settings,
+    images::commands,
     keys::Who,
+    leftovers,
     log::{self, Fatal},
     pace::Pace,
     paths::host_root,
-    server, version,
+    server, snapshots, token, version,
 };
 
 const USAGE: &str = "USAGE:\n   k3s server|agent|kubectl|crictl|ctr|check-config|token|etcd-snapshot [OPTIONS]";
@@ -27,11 +29,14 @@ pub fn main() -> ExitCode {
     let name = arguments.next().unwrap_or_default();
     let name = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut arguments: Vec<String> = arguments.collect();
+    if name == "containerd-shim-runc-v2" {
+        leftovers::run_shim();
+    }
     if matches!(name.as_str(), "kubectl" | "crictl" | "ctr") {
         arguments.insert(0, name);
     }
     match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(why) => {
             log::fatal(&why);
             ExitCode::FAILURE
@@ -39,19 +44,36 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<(), Fatal> {
+fn run(arguments: &[String]) -> Result<ExitCode, Fatal> {
     let (command, rest) =
         arguments.split_first().map_or(("--help", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     match command {
         "--version" | "-v" => say(&about()),
         "server" => serve(Who::Server, rest)?,
         "agent" => serve(Who::Agent, rest)?,
+        "etcd-snapshot" => say(&snapshots::run(rest)?),
+        "token" => say(&token::run(rest)?),
         "kubectl" => return Err(kubectl(rest)),
+        "ctr" => return printed("ctr", commands::ctr(rest)),
+        "crictl" => return printed("crictl", commands::crictl(rest)),
         "check-config" => say("STATUS: pass"),
         "--help" | "-h" | "help" => say(USAGE),
         other => return Err(Fatal(format!("No help topic for '{other}'"))),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what one of the bundled programs says, which is no log.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output")]
+fn printed(program: &str, said: Result<String, String>) -> Result<ExitCode, Fatal> {
+    match said {
+        Ok(text) => print!("{text}"),
+        Err(why) => {
+            eprintln!("{program}: {why}");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn about() -> String {
@@ -74,7 +96,7 @@ fn serve(command: Who, arguments: &[String]) -> Result<(), Fatal> {
         let run = async {
             match command {
                 Who::Agent => agent::run(&settings, pace).await,
-                _ => server::run(&settings, pace).await,
+                _ => Box::pin(server::run(&settings, pace)).await,
             }
         };
         tokio::select! {

@@ -1,15 +1,18 @@
 //! `k3s server`.
 
+pub mod datastore;
+pub mod listen;
+
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use orchestrator::{
-    model::Role,
+    model::Role as NodeRole,
     rehearsal::{
-        api::{self, Api, Phase},
+        api::{Api, Phase},
         control::{
             self,
             world::{Pace as PodPace, World},
@@ -17,11 +20,7 @@ use orchestrator::{
         store::Store,
     },
 };
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -32,14 +31,19 @@ use crate::{
     kubeconfig,
     kubelet::Kubelet,
     log::{self, Fatal},
+    members::{Member, Members, Role},
     node_facts,
     pace::{LISTEN, LOST, Pace, READY, REGISTER_SERVER, UP},
     paths::{Paths, write},
+    peers::Peers,
     supervisor::{Secrets, Supervisor},
     tls::{self, Authority, Serving},
     token::Token,
     version,
 };
+use datastore::Datastore;
+
+const PEER_PORT: u16 = 2380;
 
 /// Runs a server until it fails.
 ///
@@ -54,90 +58,71 @@ pub async fn run(settings: &Settings, pace: Pace) -> Result<(), Fatal> {
     let address = node_facts::address(settings)?;
     node_facts::check_interface(settings)?;
     let secrets = secrets(settings, &paths)?;
-    let socket = bind(settings)?;
+    let socket = listen::take(settings)?;
+    let own = own_member(settings, address)?;
+    let (here, names) = (own.url.clone(), own.names.clone());
+    let Datastore { file, members } = Datastore::prepare(settings, &paths, own).await?;
+    let peer_listener = match &members {
+        Some(_) => Some(listen::peers(SocketAddr::new(address, PEER_PORT)).await?),
+        None => None,
+    };
     tls::ensure_authorities(&paths)?;
     let authority = Authority::read(&paths, "server-ca")?;
-    let port = port(settings)?;
-
-    let db = paths.server("db/state.db");
-    crate::paths::make_folder(&paths.server("db"))?;
-    let store = Arc::new(Store::open(&db).map_err(|error| preparing(error.to_string()))?);
-    let world = Arc::new(World::new(
-        Default::default(),
-        match pace {
-            Pace::Real => PodPace::real(),
-            Pace::Fast => PodPace::default(),
-        },
-    ));
-    world.set_ca(&authority.pem);
-    world.set_disabled(settings.list("disable").into_iter().map(str::to_owned).collect());
-    world.set_served();
-    let api =
-        Arc::new(Api::new(Arc::clone(&store), uuid::Uuid::new_v4().to_string(), &authority.pem, &version).private());
-    api.set_phase(Phase::Starting);
-    let here = format!("https://{}", SocketAddr::new(address, port));
-    let servers = {
-        let here = here.clone();
-        Box::new(move || vec![here.clone()])
-    };
-    let supervisor = Arc::new(Supervisor {
-        paths: paths.clone(),
-        store: Arc::clone(&store),
-        world: Arc::clone(&world),
-        secrets: secrets.clone(),
-        servers,
-        seen: Default::default(),
-    });
-    supervisor.remember();
-    let answering = Arc::clone(&supervisor);
-    api.supervise(Arc::new(move |request| {
-        let supervisor = Arc::clone(&answering);
-        Box::pin(async move { supervisor.answer(&request) })
-    }));
-    let serving = Arc::new(Serving::open(&paths));
-    serving.add(&authority, names(settings, address))?;
+    let store = Arc::new(Store::open(&file).map_err(preparing)?);
+    let serving = Arc::new(Serving::open(&paths, names.clone()));
+    serving.add(&authority, names)?;
     let client_ca = fs::read_to_string(paths.tls("client-ca.crt"))?;
     let acceptor = TlsAcceptor::from(tls::listener(Arc::clone(&serving), &client_ca)?);
+    let server = Server {
+        world: world(settings, &authority, pace),
+        ca: authority.pem.clone(),
+        members,
+        ready: watch::Sender::new(false),
+        here,
+        settings,
+        paths,
+        secrets,
+        pace,
+        faults,
+        store,
+    };
+    let api = server.api(&version);
+    let supervisor = server.supervisor(&api);
+    let peers = server.members.as_ref().map(|members| {
+        Arc::new(Peers {
+            members: Arc::clone(members),
+            store: Arc::clone(&server.store),
+            serving,
+            authority,
+            secret: server.secrets.server.clone(),
+            pace,
+        })
+    });
 
     tokio::time::sleep(pace.of(LISTEN)).await;
-    let listener = socket.listen(1024).map_err(|error| taken(&error))?;
-    let control = control::start(Arc::clone(&store), Arc::clone(&world));
-    write_files(settings, &paths, &secrets, &authority.pem, port)?;
-    let up = up(settings, &paths, &secrets, &here, &api, &faults, pace);
-    let end = tokio::select! {
-        () = accept(listener, acceptor, Arc::clone(&api)) => Ok(()),
-        () = supervisor.lose_the_silent(pace.of(LOST)) => Ok(()),
-        () = supervisor.forget_the_deleted(|_| ()) => Ok(()),
-        end = up => end,
-        why = faults.crash() => Err(why),
+    let listener = socket.listen(1024).map_err(preparing)?;
+    server.write_files()?;
+    let answered_peers = async {
+        match (peer_listener, &peers) {
+            (Some(listener), Some(peers)) => {
+                listen::accept(listener, acceptor.clone(), server.peer_api(peers), None).await;
+            }
+            _ => std::future::pending().await,
+        }
     };
-    control.shutdown();
-    end
+    tokio::select! {
+        () = listen::accept(listener, acceptor.clone(), Arc::clone(&api), server.members.clone()) => Ok(()),
+        () = answered_peers => Ok(()),
+        why = server.keep_up(peers.as_deref()) => Err(why),
+        () = server.play(&api, &supervisor, peers.as_deref()) => Ok(()),
+        end = server.up() => end,
+        why = server.faults.crash() => Err(why),
+    }
 }
 
-fn preparing(why: impl std::fmt::Display) -> Fatal {
+/// Says what K3s was doing when it failed.
+pub fn preparing(why: impl std::fmt::Display) -> Fatal {
     Fatal(format!("starting kubernetes: preparing server: {why}"))
-}
-
-fn taken(error: &std::io::Error) -> Fatal {
-    let why = match error.kind() {
-        std::io::ErrorKind::AddrInUse => "listen tcp :6443: bind: address already in use".into(),
-        _ => error.to_string(),
-    };
-    preparing(format!("init cluster datastore and https: {why}"))
-}
-
-fn port(settings: &Settings) -> Result<u16, Fatal> {
-    Ok(settings.text("https-listen-port").map_or(Ok(6443), str::parse)?)
-}
-
-/// Takes the port; nobody is answered yet.
-fn bind(settings: &Settings) -> Result<TcpSocket, Fatal> {
-    let address = settings.text("bind-address").map_or(Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), str::parse)?;
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::new(address, port(settings)?)).map_err(|error| taken(&error))?;
-    Ok(socket)
 }
 
 /// Returns the cluster's secrets: as configured, else as before, else random.
@@ -156,77 +141,201 @@ fn secrets(settings: &Settings, paths: &Paths) -> Result<Secrets, Fatal> {
     Ok(Secrets { agent: agent.unwrap_or_else(|| server.clone()), server })
 }
 
-fn write_files(settings: &Settings, paths: &Paths, secrets: &Secrets, ca: &str, port: u16) -> Result<(), Fatal> {
-    let token = |user: &str, secret: &str| Token::full(ca, user, secret) + "\n";
-    write(&paths.server("token"), token("server", &secrets.server), 0o600)?;
-    let node =
-        if secrets.agent == secrets.server { token("server", &secrets.server) } else { token("node", &secrets.agent) };
-    write(&paths.server("agent-token"), &node, 0o600)?;
-    let link = paths.server("node-token");
-    if !link.exists() {
-        std::os::unix::fs::symlink(paths.server("token"), link)?;
-    }
-    log::info(format!(
-        "To join node to cluster: k3s agent -s https://{}:{port} -t ${{NODE_TOKEN}}",
-        node_facts::address(settings)?
-    ));
-    let kubeconfig = kubeconfig::write_admin(paths, settings, ca, port)?;
-    log::info(format!("Wrote kubeconfig {kubeconfig}"));
-    Ok(())
-}
-
-/// Returns the names and addresses that the serving certificate shall have.
-fn names(settings: &Settings, address: IpAddr) -> Vec<String> {
-    let mut names = vec![node_facts::name(settings), address.to_string()];
+/// Returns what this server would be as a member of etcd, without an id.
+fn own_member(settings: &Settings, address: IpAddr) -> Result<Member, Fatal> {
+    let node = node_facts::name(settings);
+    let mut names = vec![node.clone(), address.to_string()];
     names.extend(settings.text("advertise-address").map(str::to_owned));
     names.extend(settings.list("tls-san").into_iter().chain(settings.list("node-external-ip")).map(str::to_owned));
-    names
+    let url = format!("https://{}", SocketAddr::new(address, listen::port(settings)?));
+    let peer = format!("https://{}", SocketAddr::new(address, PEER_PORT));
+    Ok(Member { id: String::new(), node, url, peer, learner: false, names })
 }
 
-/// Says that the server is up, then ready; then runs its own node, for ever.
-async fn up(
-    settings: &Settings,
-    paths: &Paths,
-    secrets: &Secrets,
-    here: &str,
-    api: &Api,
-    faults: &Faults,
+fn world(settings: &Settings, authority: &Authority, pace: Pace) -> Arc<World> {
+    let pace = match pace {
+        Pace::Real => PodPace::real(),
+        Pace::Fast => PodPace::default(),
+    };
+    let world = World::new(Default::default(), pace);
+    world.set_ca(&authority.pem);
+    world.set_disabled(settings.list("disable").into_iter().map(str::to_owned).collect());
+    world.set_served();
+    Arc::new(world)
+}
+
+/// One server, ready to run.
+struct Server<'a> {
+    settings: &'a Settings,
+    paths: Paths,
+    secrets: Secrets,
     pace: Pace,
-) -> Result<(), Fatal> {
-    tokio::time::sleep(pace.of(UP)).await;
-    log::info("k3s is up and running");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    tokio::time::sleep(pace.of(READY)).await;
-    api.set_phase(Phase::Ready);
-    let access = Access::open(here, here, &format!("K10::node:{}", secrets.agent), "node").await?;
-    let password = loop {
-        match agent::configure(settings, paths, &access).await {
-            Ok(password) => break password,
-            Err(Fatal(why)) => {
-                log::info(format!("Waiting to retrieve agent configuration; server is not ready: {why}"));
+    faults: Faults,
+    /// The certificate of the server authority, as PEM.
+    ca: String,
+    /// Where it answers, as `https://10.0.0.4:6443`.
+    here: String,
+    store: Arc<Store>,
+    world: Arc<World>,
+    members: Option<Arc<Members>>,
+    /// Whether `/readyz` may say yes.
+    ready: watch::Sender<bool>,
+}
+
+impl Server<'_> {
+    fn api(&self, version: &str) -> Arc<Api> {
+        let token = uuid::Uuid::new_v4().to_string();
+        let api = Arc::new(Api::new(Arc::clone(&self.store), token, &self.ca, version).private());
+        api.set_phase(Phase::Stopped);
+        api
+    }
+
+    fn supervisor(&self, api: &Api) -> Arc<Supervisor> {
+        let supervisor = Arc::new(Supervisor {
+            paths: self.paths.clone(),
+            store: Arc::clone(&self.store),
+            world: Arc::clone(&self.world),
+            secrets: self.secrets.clone(),
+            members: self.members.clone(),
+            here: self.here.clone(),
+            seen: Default::default(),
+        });
+        let answering = Arc::clone(&supervisor);
+        api.supervise(Arc::new(move |request| {
+            let supervisor = Arc::clone(&answering);
+            Box::pin(async move { supervisor.answer(&request) })
+        }));
+        supervisor
+    }
+
+    fn peer_api(&self, peers: &Arc<Peers>) -> Arc<Api> {
+        let api = self.api("");
+        let peers = Arc::clone(peers);
+        api.supervise(Arc::new(move |request| {
+            let peers = Arc::clone(&peers);
+            Box::pin(async move { peers.answer(&request).await })
+        }));
+        api
+    }
+
+    fn write_files(&self) -> Result<(), Fatal> {
+        let token = |user: &str, secret: &str| Token::full(&self.ca, user, secret) + "\n";
+        let Secrets { server, agent } = &self.secrets;
+        write(&self.paths.server("token"), token("server", server), 0o600)?;
+        let nodes = if agent == server { token("server", server) } else { token("node", agent) };
+        write(&self.paths.server("agent-token"), nodes, 0o600)?;
+        let link = self.paths.server("node-token");
+        if !link.exists() {
+            std::os::unix::fs::symlink(self.paths.server("token"), link)?;
+        }
+        log::info(format!("To join node to cluster: k3s agent -s {} -t ${{NODE_TOKEN}}", self.here));
+        let port = listen::port(self.settings)?;
+        let kubeconfig = kubeconfig::write_admin(&self.paths, self.settings, &self.ca, port)?;
+        log::info(format!("Wrote kubeconfig {kubeconfig}"));
+        Ok(())
+    }
+
+    /// Keeps up with the other members, until this server is none any more.
+    async fn keep_up(&self, peers: Option<&Peers>) -> Fatal {
+        let Some(peers) = peers else { return std::future::pending().await };
+        let why = peers.run().await;
+        if !*self.ready.borrow() {
+            return preparing(why.0);
+        }
+        log::error("etcd error: the member has been permanently removed from the cluster");
+        match datastore::bury(&self.paths) {
+            Ok(()) => "this node has been removed from the cluster please restart k3s to rejoin the cluster".into(),
+            Err(why) => why,
+        }
+    }
+
+    /// Does what its role asks for: leads with the controllers, or follows.
+    async fn play(&self, api: &Api, supervisor: &Supervisor, peers: Option<&Peers>) {
+        let alone = watch::Sender::new(Role::Leader);
+        let mut roles = peers.map_or_else(|| alone.subscribe(), |peers| peers.members.roles());
+        loop {
+            let role = roles.borrow_and_update().clone();
+            let other = async {
+                let _ = roles.wait_for(|now| *now != role).await;
+            };
+            match (&role, peers) {
+                (Role::Leader, _) => self.lead(api, supervisor, other).await,
+                (Role::Follower(leader), Some(peers)) => {
+                    tokio::select! {
+                        () = other => {}
+                        () = peers.follow(leader, || ()) => tokio::time::sleep(self.pace.of(1000)).await,
+                    }
+                }
+                _ => other.await,
             }
         }
-        tokio::time::sleep(pace.of(5000)).await;
-    };
-    let node = node_facts::node(settings, Role::Server, false, NO_NETWORK)?;
-    let kubelet = Kubelet::new(access, here, node, password, settings, faults, pace)?;
-    let (registered, _up) = watch::channel(false);
-    kubelet.run(paths, pace.of(REGISTER_SERVER), registered).await;
-    Ok(())
-}
+    }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, api: Arc<Api>) {
-    let (_stop, stopped) = watch::channel(false);
-    let mut connections = JoinSet::new();
-    loop {
+    async fn lead(&self, api: &Api, supervisor: &Supervisor, until: impl Future<Output = ()>) {
+        supervisor.remember();
+        let control = control::start(Arc::clone(&self.store), Arc::clone(&self.world));
+        api.set_phase(if *self.ready.borrow() { Phase::Ready } else { Phase::Starting });
+        let mut ready = self.ready.subscribe();
+        let become_ready = async {
+            let _ = ready.wait_for(|ready| *ready).await;
+            api.set_phase(Phase::Ready);
+            std::future::pending::<()>().await;
+        };
+        let gone = |node: &str| {
+            if let Some(Err(why)) = self.members.as_ref().map(|members| members.remove(node)) {
+                log::error(why.0);
+            }
+        };
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(api::connection(stream, acceptor.clone(), api.clone(), stopped.clone()));
-                }
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-            },
-            Some(_) = connections.join_next() => {}
+            () = until => {}
+            () = become_ready => {}
+            () = supervisor.lose_the_silent(self.pace.of(LOST)) => {}
+            () = supervisor.forget_the_deleted(gone) => {}
         }
+        api.set_phase(Phase::Stopped);
+        control.shutdown();
+    }
+
+    /// Waits until this server counts as a member of etcd, and there is a leader.
+    async fn belong(&self) {
+        let Some(members) = &self.members else { return };
+        let (mut roles, mut revisions) = (members.roles(), members.revisions());
+        while members.role() == Role::Lost || !members.votes() {
+            tokio::select! {
+                _ = roles.changed() => {}
+                _ = revisions.changed() => {}
+            }
+        }
+    }
+
+    /// Says that the server is up, then ready; then runs its own node, for ever.
+    async fn up(&self) -> Result<(), Fatal> {
+        self.belong().await;
+        tokio::time::sleep(self.pace.of(UP)).await;
+        log::info("k3s is up and running");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        tokio::time::sleep(self.pace.of(READY)).await;
+        self.ready.send_replace(true);
+        let token = format!("K10::node:{}", self.secrets.agent);
+        let (access, password) = loop {
+            let configured = async {
+                let access = Access::open(&self.here, &self.here, &token, "node").await?;
+                let password = agent::configure(self.settings, &self.paths, &access).await?;
+                Ok::<_, Fatal>((access, password))
+            };
+            match configured.await {
+                Ok(configured) => break configured,
+                Err(Fatal(why)) => {
+                    log::info(format!("Waiting to retrieve agent configuration; server is not ready: {why}"));
+                }
+            }
+            tokio::time::sleep(self.pace.of(5000)).await;
+        };
+        let etcd = self.members.is_some();
+        let node = node_facts::node(self.settings, NodeRole::Server, etcd, NO_NETWORK)?;
+        let kubelet = Kubelet::new(access, &self.here, node, password, self.settings, &self.faults, self.pace)?;
+        let (registered, _up) = watch::channel(false);
+        kubelet.run(&self.paths, self.pace.of(REGISTER_SERVER), registered).await;
+        Ok(())
     }
 }

@@ -22,10 +22,15 @@ use serde_json::{Value, json};
 
 use crate::{
     kubelet::{Answer, REPORT, RunningPod},
-    log, node_password,
+    log,
+    members::Members,
+    node_password,
     paths::Paths,
     tls::{Authority, shared_files},
 };
+
+/// Where a server asks to become a member, below `/v1-k3s/`.
+pub const JOIN: &str = "stand-in/join";
 
 /// The secrets of a cluster.
 #[derive(Debug, Clone)]
@@ -40,8 +45,10 @@ pub struct Supervisor {
     pub store: Arc<Store>,
     pub world: Arc<World>,
     pub secrets: Secrets,
-    /// The servers of the cluster, as `https://10.0.0.4:6443`.
-    pub servers: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// The members of embedded etcd; `None` for a server that is alone.
+    pub members: Option<Arc<Members>>,
+    /// Where this server answers, as `https://10.0.0.4:6443`.
+    pub here: String,
     /// When each node was heard of last.
     pub seen: Mutex<HashMap<String, Instant>>,
 }
@@ -57,16 +64,20 @@ impl Supervisor {
     pub fn answer(&self, request: &Request<Bytes>) -> Reply {
         let path = request.uri().path().trim_start_matches("/v1-k3s/");
         let Some(caller) = self.caller(request.headers()) else { return api::refuse(&Status::unauthorized()) };
+        if self.members.as_ref().is_some_and(|members| !members.leads()) {
+            return api::refuse(&Status::unavailable("etcdserver: no leader"));
+        }
         match (request.method(), path) {
             (&Method::GET, "config") => api::json(StatusCode::OK, &configuration()),
             (&Method::GET, "readyz") => api::text(StatusCode::OK, "ok"),
-            (&Method::GET, "apiservers") => api::json(StatusCode::OK, &json!((self.servers)())),
+            (&Method::GET, "apiservers") => api::json(StatusCode::OK, &json!(self.servers())),
             (&Method::GET, "client-ca.crt" | "server-ca.crt") => self.file(path),
             (&Method::GET, "serving-kubelet.crt") => self.certificate(request, "server-ca"),
             (&Method::GET, "client-kubelet.crt") => self.certificate(request, "client-ca"),
             (&Method::GET, "server-bootstrap") if caller == Caller::Server => self.bootstrap(),
             (&Method::GET, "server-bootstrap") => api::refuse(&Status::unauthorized()),
             (&Method::POST, REPORT) => self.report(request),
+            (&Method::POST, JOIN) if caller == Caller::Server => self.join(request),
             _ => api::refuse(&Status::no_such_path()),
         }
     }
@@ -78,6 +89,25 @@ impl Supervisor {
             ("server", secret) if secret == self.secrets.server => Some(Caller::Server),
             ("node", secret) if secret == self.secrets.agent => Some(Caller::Node),
             _ => None,
+        }
+    }
+
+    fn servers(&self) -> Vec<String> {
+        match &self.members {
+            Some(members) => members.roster().members.into_iter().map(|member| member.url).collect(),
+            None => vec![self.here.clone()],
+        }
+    }
+
+    /// Takes another server in as a member.
+    fn join(&self, request: &Request<Bytes>) -> Reply {
+        let (Some(members), Ok(member)) = (&self.members, serde_json::from_slice(request.body())) else {
+            let why = "etcd is not the datastore of this cluster: its first server was started without --cluster-init";
+            return api::text(StatusCode::INTERNAL_SERVER_ERROR, why);
+        };
+        match members.join(member) {
+            Ok(roster) => api::json(StatusCode::OK, &serde_json::to_value(roster).unwrap_or_default()),
+            Err(why) => api::text(StatusCode::INTERNAL_SERVER_ERROR, why.0),
         }
     }
 
@@ -135,7 +165,7 @@ impl Supervisor {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Instant::now());
         self.world.join(node);
         renew_lease(&self.store, &name);
-        let answer = Answer { servers: (self.servers)(), pods: self.pods(&name) };
+        let answer = Answer { servers: self.servers(), pods: self.pods(&name) };
         api::json(StatusCode::OK, &serde_json::to_value(answer).unwrap_or_default())
     }
 

@@ -146,6 +146,7 @@ fn not_before(pem: &str) -> Option<OffsetDateTime> {
 #[derive(Debug)]
 pub struct Serving {
     state: Mutex<State>,
+    own: Vec<String>,
     file: std::path::PathBuf,
 }
 
@@ -156,14 +157,14 @@ struct State {
 }
 
 impl Serving {
-    /// Takes up the names that were served before.
-    pub fn open(paths: &Paths) -> Self {
+    /// Takes up the names that were served before; `own` are those of this server.
+    pub fn open(paths: &Paths, own: Vec<String>) -> Self {
         let file = paths.tls("dynamic-cert.json");
         let before = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let mut names: BTreeSet<String> = before.unwrap_or_default();
         names.extend(KUBERNETES.map(str::to_owned));
         names.extend(["127.0.0.1", "::1", "10.43.0.1"].map(str::to_owned));
-        Self { state: Mutex::new(State { names, key: None }), file }
+        Self { state: Mutex::new(State { names, key: None }), own, file }
     }
 
     /// Adds names and addresses, if they are not there yet.
@@ -186,9 +187,9 @@ impl Serving {
         Ok(())
     }
 
-    /// Returns all names and addresses.
-    pub fn names(&self) -> Vec<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).names.iter().cloned().collect()
+    /// Returns the names and addresses of this server.
+    pub fn own(&self) -> Vec<String> {
+        self.own.clone()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tokens: `K10<hash of the CA>::<user>:<secret>`, or the secret alone.
 
+use crate::log::Fatal;
 use orchestrator::rehearsal::kubeconfig::ca_hash;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
@@ -42,6 +43,18 @@ impl Token {
     /// Returns the full token that servers write to files.
     pub fn full(ca: &str, user: &str, secret: &str) -> String {
         format!("{PREFIX}{}::{user}:{secret}", hash(ca))
+    }
+}
+
+/// Runs `k3s token` and returns what it prints: a random token, as far as the stand-in goes.
+///
+/// # Errors
+/// For the commands that it does not play.
+pub fn run(arguments: &[String]) -> Result<String, Fatal> {
+    let letters = uuid::Uuid::new_v4().simple().to_string();
+    match arguments.first().map(String::as_str) {
+        Some("generate") => Ok(format!("{}.{}", &letters[..6], &letters[6..22])),
+        other => Err(Fatal(format!("the stand-in has no `k3s token {}`", other.unwrap_or_default()))),
     }
 }
 

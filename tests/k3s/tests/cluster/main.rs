@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
+mod images;
 mod joining;
 mod machine;
 mod restarts;
+mod servers;

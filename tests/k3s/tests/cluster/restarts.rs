@@ -44,7 +44,7 @@ fn another_token_and_a_taken_port_are_fatal() {
     let mut other = Machine::new("server-2");
     other.configure(&format!("bind-address: {}\n", server.address));
     other.start("server");
-    contains(&other.ends(), "listen tcp :6443: bind: address already in use");
+    contains(&other.ends(), &format!("listen tcp {}:6443: bind: address already in use", server.address));
     server.kill();
     server.configure(&format!("bind-address: {}\ntoken: another\n", server.address));
     server.start("server");
