@@ -169,14 +169,15 @@ impl Members {
         Ok(self.roster())
     }
 
-    /// Lets learners count that have learned for this long.
+    /// Lets learners count that are heard of and have learned for this long.
     ///
     /// # Errors
     /// When the roster cannot be kept.
-    pub fn promote(&self, after: Duration) -> Result<(), Fatal> {
+    pub fn promote(&self, states: &[State], after: Duration) -> Result<(), Fatal> {
         let mut learners = self.learners.lock().unwrap_or_else(PoisonError::into_inner);
         self.change(|roster| {
-            for member in roster.members.iter_mut().filter(|member| member.learner) {
+            let heard = |member: &Member| states.iter().any(|state| state.id == member.id);
+            for member in roster.members.iter_mut().filter(|member| member.learner && heard(member)) {
                 let since = learners.entry(member.id.clone()).or_insert_with(Instant::now);
                 member.learner = since.elapsed() < after;
             }
@@ -301,7 +302,9 @@ mod tests {
         let namesake = Member { id: "d2".into(), ..member.clone() };
         assert!(members.join(namesake).unwrap_err().0.contains("duplicate node name"));
         assert_eq!(members.join(member).unwrap().members.len(), 4);
-        members.promote(Duration::ZERO).unwrap();
+        members.promote(&[], Duration::ZERO).unwrap();
+        assert!(members.join(another.clone()).is_err());
+        members.promote(&[state("d", false, 1)], Duration::ZERO).unwrap();
         members.join(another).unwrap();
         assert!(!members.remove("d").unwrap());
     }

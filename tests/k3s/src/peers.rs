@@ -121,7 +121,7 @@ impl Peers {
             self.members.become_(role);
         }
         if self.members.leads() {
-            self.members.promote(self.pace.of(LEARN))?;
+            self.members.promote(&states, self.pace.of(LEARN))?;
             self.members.change(|roster| {
                 for member in &mut roster.members {
                     if let Some(state) = states.iter().find(|state| state.id == member.id) {
