@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -73,12 +73,16 @@ pub fn write(path: &Path, text: impl AsRef<[u8]>, mode: u32) -> io::Result<()> {
     fs::rename(&temporary, path).map_err(named)
 }
 
-/// Makes a folder that only its owner may enter below `/var/lib/rancher`, as K3s does.
+/// Makes a folder and those above it; from `server` or `agent` downwards only their owner may enter, as with K3s.
 ///
 /// # Errors
 /// As [`fs::create_dir_all`].
 pub fn make_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let private = folder.components().any(|part| part.as_os_str() == "server" || part.as_os_str() == "tls");
-    fs::DirBuilder::new().recursive(true).mode(if private { 0o700 } else { 0o755 }).create(folder)
+    let above: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    for folder in above.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+        let private = folder.components().any(|part| part.as_os_str() == "server" || part.as_os_str() == "agent");
+        let made = fs::DirBuilder::new().mode(if private { 0o700 } else { 0o755 }).create(folder);
+        made.or_else(|error| if folder.is_dir() { Ok(()) } else { Err(error) })?;
+    }
+    Ok(())
 }
