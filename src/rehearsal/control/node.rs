@@ -243,7 +243,7 @@ fn cordon(value: &mut Value) {
 }
 
 fn retain_taints(value: &mut Value) {
-    let Some(taints) = value["spec"]["taints"].as_array_mut() else { return };
+    let Some(taints) = value.pointer_mut("/spec/taints").and_then(Value::as_array_mut) else { return };
     taints.retain(|taint| taint["key"] != UNREACHABLE && taint["key"] != NOT_READY);
     if taints.is_empty() {
         value["spec"].as_object_mut().map(|spec| spec.remove("taints"));

@@ -1,9 +1,10 @@
 //! `k3s agent`.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use http::{Method, StatusCode};
 use orchestrator::model::Role;
+use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -39,7 +40,8 @@ pub async fn run(settings: &Settings, pace: Pace) -> Result<(), Fatal> {
     let shown = format!("https://127.0.0.1:{}", balancer_port(settings));
     node_facts::address(settings)?;
 
-    let access = join(&server, &shown, &token).await;
+    let balancer_file = paths.agent("etc/k3s-agent-load-balancer.json");
+    let (access, server) = join(&server, &known_servers(&balancer_file), &shown, &token).await;
     let password = configured(settings, &paths, &access).await?;
     let node = node_facts::node(settings, Role::Agent, false, NO_NETWORK)?;
     let kubelet = Kubelet::new(access, &server, node, password, settings, &faults, pace)?;
@@ -72,13 +74,25 @@ async fn balancer(settings: &Settings, paths: &Paths) -> Result<Option<TcpListen
     Ok(Some(TcpListener::bind(&address).await.map_err(taken)?))
 }
 
-/// Comes to the cluster, however long it takes.
-async fn join(server: &str, shown: &str, token: &str) -> Access {
+/// Returns the servers that an earlier process of this agent heard of.
+fn known_servers(file: &Path) -> Vec<String> {
+    let text = fs::read(file).unwrap_or_default();
+    let known: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let addresses = known["ServerAddresses"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    addresses.map(|address| format!("https://{address}")).collect()
+}
+
+/// Comes to the cluster, through its first server or one of the known ones, however long it takes; returns which.
+async fn join(first: &str, known: &[String], shown: &str, token: &str) -> (Access, String) {
     loop {
-        match Access::open(server, shown, token, "node").await {
-            Ok(access) => return access,
-            Err(why) => log::error(format!("Failed to validate connection to cluster at {server}: {why}")),
+        let mut failed = String::new();
+        for server in std::iter::once(first).chain(known.iter().map(String::as_str)) {
+            match Access::open(server, shown, token, "node").await {
+                Ok(access) => return (access, server.to_owned()),
+                Err(why) => failed = why,
+            }
         }
+        log::error(format!("Failed to validate connection to cluster at {first}: {failed}"));
         tokio::time::sleep(VALIDATE_AGAIN).await;
     }
 }

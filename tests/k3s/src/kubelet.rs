@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use orchestrator::rehearsal::control::world::Node;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     leftovers::{self, Shims},
     log::{self, Fatal},
     pace::{Pace, STATUS, SYNC},
-    paths::Paths,
+    paths::{Paths, write},
 };
 
 /// Where a kubelet reports, below `/v1-k3s/`.
@@ -97,6 +98,7 @@ impl Kubelet {
                 Ok(answer) => {
                     failing = false;
                     self.take(&answer);
+                    remember_servers(paths, &answer.servers);
                     shims.keep(&answer.pods);
                     if !registered.send_replace(true) {
                         log::info(format!(
@@ -158,5 +160,18 @@ impl Kubelet {
             StatusCode::OK => serde_json::from_slice(answer.body()).map_err(|error| error.to_string()),
             status => Err(format!("{server}: {status}")),
         }
+    }
+}
+
+/// Keeps what the agent's balancer knows, for its next start.
+fn remember_servers(paths: &Paths, servers: &[String]) {
+    let addresses: Vec<_> = servers.iter().map(|server| server.trim_start_matches("https://")).collect();
+    let text = json!({"ServerURL": servers.first(), "ServerAddresses": addresses}).to_string();
+    let file = paths.agent("etc/k3s-agent-load-balancer.json");
+    if std::fs::read_to_string(&file).is_ok_and(|before| before == text) {
+        return;
+    }
+    if let Err(error) = write(&file, text, 0o600) {
+        log::warning(error);
     }
 }

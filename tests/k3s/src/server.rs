@@ -36,7 +36,7 @@ use crate::{
     pace::{LISTEN, LOST, Pace, READY, REGISTER_SERVER, UP},
     paths::{Paths, write},
     peers::Peers,
-    supervisor::{Secrets, Supervisor},
+    supervisor::{Secrets, Supervisor, critical},
     tls::{self, Authority, Serving},
     token::Token,
     version,
@@ -197,6 +197,7 @@ impl Server<'_> {
             world: Arc::clone(&self.world),
             secrets: self.secrets.clone(),
             members: self.members.clone(),
+            configuration: critical(self.settings),
             here: self.here.clone(),
             seen: Default::default(),
         });

@@ -21,6 +21,7 @@ use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::{Value, json};
 
 use crate::{
+    config::Settings,
     kubelet::{Answer, REPORT, RunningPod},
     log,
     members::Members,
@@ -47,6 +48,8 @@ pub struct Supervisor {
     pub secrets: Secrets,
     /// The members of embedded etcd; `None` for a server that is alone.
     pub members: Option<Arc<Members>>,
+    /// What all servers must agree on.
+    pub configuration: Value,
     /// Where this server answers, as `https://10.0.0.4:6443`.
     pub here: String,
     /// When each node was heard of last.
@@ -68,7 +71,7 @@ impl Supervisor {
             return api::refuse(&Status::unavailable("etcdserver: no leader"));
         }
         match (request.method(), path) {
-            (&Method::GET, "config") => api::json(StatusCode::OK, &configuration()),
+            (&Method::GET, "config") => api::json(StatusCode::OK, &self.configuration),
             (&Method::GET, "readyz") => api::text(StatusCode::OK, "ok"),
             (&Method::GET, "apiservers") => api::json(StatusCode::OK, &json!(self.servers())),
             (&Method::GET, "client-ca.crt" | "server-ca.crt") => self.file(path),
@@ -223,10 +226,24 @@ fn node_of(headers: &HeaderMap) -> Option<(String, String)> {
     Some((text("k3s-node-name")?.to_lowercase(), text("k3s-node-password")?))
 }
 
-fn configuration() -> Value {
+/// Returns the part of a server's settings that must be the same on all servers, by the names that K3s has for them.
+pub fn critical(settings: &Settings) -> Value {
+    let text = |name: &str, default: &str| settings.text(name).unwrap_or(default).to_owned();
+    let mut disabled = settings.list("disable");
+    disabled.sort_unstable();
     json!({
-        "ClusterDNS": "10.43.0.10", "ClusterDomain": "cluster.local", "ClusterIPRange": "10.42.0.0/16",
-        "ServiceIPRange": "10.43.0.0/16", "FlannelBackend": "vxlan", "HTTPSPort": 6443, "SupervisorPort": 6443,
+        "ClusterDNS": text("cluster-dns", "10.43.0.10"),
+        "ClusterDomain": text("cluster-domain", "cluster.local"),
+        "ClusterIPRange": text("cluster-cidr", "10.42.0.0/16"),
+        "ServiceIPRange": text("service-cidr", "10.43.0.0/16"),
+        "FlannelBackend": text("flannel-backend", "vxlan"),
+        "EgressSelectorMode": text("egress-selector-mode", "agent"),
+        "EncryptSecrets": settings.on("secrets-encryption"),
+        "EmbeddedRegistry": settings.on("embedded-registry"),
+        "DisableNPC": settings.on("disable-network-policy"),
+        "DisableKubeProxy": settings.on("disable-kube-proxy"),
+        "DisableHelmController": settings.on("disable-helm-controller"),
+        "Disables": disabled,
     })
 }
 

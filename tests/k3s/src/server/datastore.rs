@@ -17,7 +17,7 @@ use crate::{
     log::{self, Fatal},
     members::{Member, Members, Roster},
     paths::{Paths, write},
-    supervisor::JOIN,
+    supervisor::{JOIN, critical},
 };
 
 /// The datastore of one server.
@@ -104,9 +104,24 @@ fn member_id(etcd: &Path, node: &str) -> Result<String, Fatal> {
     Ok(id)
 }
 
+/// Checks that the cluster was begun with the settings of this server.
+async fn compare(settings: &Settings, access: &Access) -> Result<(), Fatal> {
+    let invalid = |why: String| preparing(format!("failed to validate server configuration: {why}"));
+    let theirs: Value = serde_json::from_slice(&access.get("config").await.map_err(invalid)?)?;
+    let own = critical(settings);
+    let different = own.as_object().into_iter().flatten().filter(|(key, value)| theirs[*key] != **value);
+    let different: Vec<_> = different.map(|(key, _)| key.as_str()).collect();
+    if different.is_empty() {
+        return Ok(());
+    }
+    let different = different.join(", ");
+    Err(invalid(format!("critical configuration value mismatch between servers: {different}")))
+}
+
 async fn join(settings: &Settings, paths: &Paths, server: &str, own: &Member) -> Result<Roster, Fatal> {
     let token = settings.secret("token")?.ok_or_else(|| preparing("K3S_TOKEN is required to join a cluster"))?;
     let access = Access::open(server, server, &token, "server").await.map_err(preparing)?;
+    compare(settings, &access).await?;
     let files = access.get("server-bootstrap").await;
     let files = files.map_err(|why| preparing(format!("failed to bootstrap cluster data: {why}")))?;
     let files: Value = serde_json::from_slice(&files)?;

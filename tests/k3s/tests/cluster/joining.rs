@@ -1,6 +1,7 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use http::Method;
+use k3s_stand_in::token::Token;
 
 use crate::machine::{Machine, SECRET, contains, within};
 
@@ -114,4 +115,26 @@ fn a_rebuilt_machine_is_let_in_when_its_node_was_deleted() {
         (server.node("agent-1")["status"]["addresses"][0]["address"] == rebuilt.address.to_string()).then_some(())
     });
     server.awaits_ready("agent-1");
+}
+
+#[test]
+fn an_authority_that_was_put_there_is_used_and_one_of_tomorrow_is_refused() {
+    let mut server = Machine::server("server-1");
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_before = time::OffsetDateTime::now_utc() + time::Duration::days(1);
+    params.not_after = params.not_before + time::Duration::days(3650);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let ca = params.self_signed(&key).unwrap().pem();
+    let tls = server.path("var/lib/rancher/k3s/server/tls");
+    fs::create_dir_all(&tls).unwrap();
+    fs::write(tls.join("server-ca.crt"), &ca).unwrap();
+    fs::write(tls.join("server-ca.key"), key.serialize_pem()).unwrap();
+    server.start("server");
+    server.logs("k3s is up and running");
+    assert_eq!(server.token(), Token::full(&ca, "server", SECRET));
+    let mut agent = Machine::agent("agent-1", &server, &server.token());
+    agent.start("agent");
+    agent.logs("CA cert validation failed: ");
+    contains(&agent.log(), "x509: certificate has expired or is not yet valid: current time ");
 }

@@ -53,6 +53,14 @@ fn the_cluster_outlives_one_server_and_not_two() {
     first.start("server");
     within(20, "there is a majority again", || first.ask(Method::GET, KEPT, "").ok());
     second.awaits_ready("server-1");
+    first.kill();
+    third.start("server");
+    within(20, "the others go on", || third.ask(Method::GET, KEPT, "").ok());
+    agent.kill();
+    agent.start("agent");
+    let ups = |agent: &Machine| agent.log().matches("k3s agent is up and running").count();
+    let before = ups(&agent);
+    within(20, "the agent comes in through another server", || (ups(&agent) > before).then_some(()));
 }
 
 #[test]
@@ -108,7 +116,7 @@ fn nobody_joins_while_another_server_learns() {
 }
 
 #[test]
-fn a_server_does_not_join_with_a_wrong_token() {
+fn a_server_does_not_join_with_a_wrong_token_or_other_settings() {
     let mut first = member("server-1", None);
     first.start("server");
     first.logs("k3s is up and running");
@@ -116,6 +124,10 @@ fn a_server_does_not_join_with_a_wrong_token() {
     second.configure(&format!("bind-address: {}\ntoken: wrong\nserver: {}\n", second.address, first.url()));
     second.start("server");
     contains(&second.ends(), "401 Unauthorized");
+    let rest = "secrets-encryption: true\ndisable: traefik";
+    second.configure(&format!("bind-address: {}\ntoken: {SECRET}\nserver: {}\n{rest}\n", second.address, first.url()));
+    second.start("server");
+    contains(&second.ends(), "critical configuration value mismatch between servers: Disables, EncryptSecrets");
     second.configure(&format!("bind-address: {}\ntoken: x\nserver: https://127.0.0.1:1\n", second.address));
     second.start("server");
     contains(&second.ends(), "dial tcp 127.0.0.1:1: connect: connection refused");
