@@ -127,7 +127,8 @@ impl Members {
         self.changed.subscribe()
     }
 
-    pub fn become_(&self, role: Role) {
+    /// Says what this member is from now on.
+    pub fn set_role(&self, role: Role) {
         self.role.send_if_modified(|now| std::mem::replace(now, role.clone()) != role);
     }
 
@@ -283,7 +284,7 @@ mod tests {
     #[test]
     fn a_leader_without_a_majority_steps_down() {
         let (_folder, members) = members("a");
-        members.become_(Role::Leader);
+        members.set_role(Role::Leader);
         assert_eq!(members.decide(&[state("c", false, 1)], 5), Ok(Role::Leader));
         assert_eq!(members.decide(&[], 5), Ok(Role::Lost));
         let newer = State { term: 4, ..state("b", true, 1) };

@@ -118,7 +118,7 @@ impl Peers {
                 Role::Follower(leader) => format!("{} follows {leader}", self.members.me),
                 Role::Lost => format!("{} has no leader", self.members.me),
             });
-            self.members.become_(role);
+            self.members.set_role(role);
         }
         if self.members.leads() {
             self.members.promote(&states, self.pace.of(LEARN))?;
@@ -134,8 +134,8 @@ impl Peers {
         self.serving.add(&self.authority, names)
     }
 
-    /// Follows a leader's changes, for ever; `followed` hears when the copy is whole.
-    pub async fn follow(&self, leader: &str, followed: impl Fn()) {
+    /// Follows a leader's changes, until it is a member no more.
+    pub async fn follow(&self, leader: &str) {
         let mut since = None;
         loop {
             let roster = self.members.roster();
@@ -152,7 +152,6 @@ impl Peers {
                     if let Err(why) = self.members.change(|roster| *roster = news.roster) {
                         log::error(why.0);
                     }
-                    followed();
                 }
                 Err(why) => {
                     log::warning(format!("lost contact with {leader}: {why}"));

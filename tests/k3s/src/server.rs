@@ -264,7 +264,7 @@ impl Server<'_> {
                 (Role::Follower(leader), Some(peers)) => {
                     tokio::select! {
                         () = other => {}
-                        () = peers.follow(leader, || ()) => tokio::time::sleep(self.pace.of(1000)).await,
+                        () = peers.follow(leader) => tokio::time::sleep(self.pace.of(1000)).await,
                     }
                 }
                 _ => other.await,
