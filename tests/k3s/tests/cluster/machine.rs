@@ -75,7 +75,7 @@ impl Machine {
         let mut command = Command::new(&self.binary);
         command.args(arguments).stdin(Stdio::null()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("K3S_STAND_IN_ROOT", self.folder.path());
-        command.env("K3S_STAND_IN_PACE", "fast");
+        command.env("K3S_STAND_IN_PACE", "fast").env("NOTIFY_SOCKET", self.path("notify"));
         command
     }
 

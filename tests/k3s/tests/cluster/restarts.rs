@@ -1,8 +1,12 @@
-use std::{fs, io::Write, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::Write,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+};
 
 use http::Method;
 
-use crate::machine::{Machine, contains, within};
+use crate::machine::{Machine, SECRET, contains, within};
 
 const CONFIG_MAP: &str = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}"#;
 
@@ -87,4 +91,27 @@ fn faults_are_ordered_in_a_file() {
     within(20, "the node is there", || (server.ready("server-1") == "False").then_some(()));
     contains(&server.node("server-1").to_string(), "cni plugin not initialized");
     contains(&server.ends(), "nil pointer dereference");
+}
+
+#[test]
+fn systemd_hears_of_a_unit_that_is_up_and_of_no_other() {
+    let mut server = Machine::server("server-1");
+    let mut agent = Machine::agent("agent-1", &server, SECRET);
+    let listen = |machine: &Machine| {
+        let socket = UnixDatagram::bind(machine.path("notify")).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    let heard = |socket: &UnixDatagram| {
+        let mut buffer = [0; 64];
+        socket.recv(&mut buffer).ok().map(|length| String::from_utf8_lossy(&buffer[..length]).trim().to_owned())
+    };
+    let (of_server, of_agent) = (listen(&server), listen(&agent));
+    agent.start("agent");
+    agent.logs("Failed to validate connection to cluster");
+    assert_eq!(heard(&of_agent), None);
+    server.start("server");
+    assert_eq!(within(20, "the server is up", || heard(&of_server)), "READY=1");
+    assert_eq!(within(20, "the agent is up", || heard(&of_agent)), "READY=1");
+    contains(&agent.log(), "k3s agent is up and running");
 }
