@@ -282,6 +282,7 @@ fn read_start(record: &Record, role: Role) -> Result<Start, String> {
         memory: record.spec.memory,
         running: true,
         images: record.images.iter().cloned().collect(),
+        kubelet: None,
     };
     let disabled = config["disable"].as_array().into_iter().flatten();
     let disabled = disabled.filter_map(|name| name.as_str().map(str::to_owned)).collect();

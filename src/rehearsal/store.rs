@@ -3,6 +3,8 @@
 //! Every change is appended to the log before it is acknowledged, so `kill -9` loses nothing that a client was told.
 //! Objects are kept as encoded JSON: ten times smaller than a tree, and a list is answered by joining bytes.
 
+pub mod copies;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fs::File,

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
@@ -21,6 +21,7 @@ use super::{
     review,
     route::{Route, Target, route},
     scale,
+    server::ClientCertificate,
     update::{Part, update},
     watch,
     write::{Write, Written, existing},
@@ -38,9 +39,13 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
     let path = request.uri().path().to_owned();
     let route = route(&path);
     if route == Route::Extension {
-        authenticate(&api, request.headers())?;
+        authenticate(&api, &request)?;
         let extension = api.extension.get().cloned().ok_or_else(Status::no_such_path)?;
         return Ok(extension(request).await);
+    }
+    if route == Route::Supervisor {
+        let supervisor = api.supervisor.get().cloned().ok_or_else(Status::no_such_path)?;
+        return Ok(supervisor(request).await);
     }
     if api.phase() == Phase::Stopped {
         return Err(Status::unavailable(
@@ -48,9 +53,13 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
         ));
     }
     let query = Query::parse(request.uri().query());
-    let open = matches!(route, Route::Health(_) | Route::Version | Route::Ping | Route::CaCerts);
+    let open = match route {
+        Route::Ping | Route::CaCerts => true,
+        Route::Health(_) | Route::Version => !api.private,
+        _ => false,
+    };
     if !open {
-        authenticate(&api, request.headers())?;
+        authenticate(&api, &request)?;
     }
     match route {
         Route::Target(target) => at_target(api, target, &query, &request).await,
@@ -71,14 +80,17 @@ async fn handle(api: Arc<Api>, request: Request<Bytes>) -> Result<Reply, Status>
         Route::OldOpenApi => Ok(openapi::empty_v2()),
         Route::CustomResources => Ok(openapi::no_custom_resources()),
         Route::OpenApi(group_version) => api.openapi.answer(group_version),
-        Route::Extension | Route::Review { .. } | Route::OldAutoscalers(_) | Route::Unknown => {
+        Route::Extension | Route::Supervisor | Route::Review { .. } | Route::OldAutoscalers(_) | Route::Unknown => {
             Err(Status::no_such_path())
         }
     }
 }
 
-fn authenticate(api: &Api, headers: &HeaderMap) -> Result<(), Status> {
-    let given = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+fn authenticate(api: &Api, request: &Request<Bytes>) -> Result<(), Status> {
+    if request.extensions().get::<ClientCertificate>().is_some() {
+        return Ok(());
+    }
+    let given = request.headers().get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
     let token = given.and_then(|given| given.strip_prefix(b"Bearer ")).unwrap_or_default();
     if token.ct_eq(api.token.as_bytes()).into() { Ok(()) } else { Err(Status::unauthorized()) }
 }

@@ -45,8 +45,8 @@ use http::Request;
 use serde_json::Value;
 
 pub use dispatch::answer;
-pub use reply::{Body, Reply, json, refuse};
-pub use server::serve;
+pub use reply::{Body, Reply, json, refuse, text};
+pub use server::{connection, serve};
 
 use super::store::Store;
 
@@ -64,7 +64,7 @@ pub enum Phase {
 /// Returns what a container wrote: the pod as stored, the container's name.
 pub type LogSource = Arc<dyn Fn(&Value, &str) -> String + Send + Sync>;
 
-/// Answers the requests below `/rehearsal/v1/`.
+/// Answers the requests below `/rehearsal/v1/` or `/v1-k3s/`.
 pub type Extension = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Reply> + Send + Sync>;
 
 /// What the API serves, and how.
@@ -80,6 +80,9 @@ pub struct Api {
     latency_us: AtomicU64,
     logs: LogSource,
     extension: OnceLock<Extension>,
+    supervisor: OnceLock<Extension>,
+    /// Only clients with a certificate of this cluster, or the token, learn how the server is.
+    private: bool,
     services: services::Allocator,
     openapi: openapi::Documents,
 }
@@ -96,6 +99,8 @@ impl Api {
             latency_us: AtomicU64::new(0),
             logs: Arc::new(logs::nothing_runs),
             extension: OnceLock::new(),
+            supervisor: OnceLock::new(),
+            private: false,
             services: services::Allocator::default(),
             openapi: openapi::Documents::default(),
         }
@@ -124,6 +129,17 @@ impl Api {
     /// Gives requests below `/rehearsal/v1/` to `extension`; said once.
     pub fn extend(&self, extension: Extension) {
         let _ = self.extension.set(extension);
+    }
+
+    /// Answers strangers nothing but `/ping` and `/cacerts`, as K3s does.
+    pub fn private(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
+    /// Gives requests below `/v1-k3s/` to `supervisor`, which authenticates them itself; said once.
+    pub fn supervise(&self, supervisor: Extension) {
+        let _ = self.supervisor.set(supervisor);
     }
 
     /// Moves to another phase. Watches end when the API stops.

@@ -33,7 +33,7 @@ pub fn json(code: StatusCode, value: &Value) -> Reply {
 }
 
 /// Answers with a text.
-pub(super) fn text(code: StatusCode, text: impl Into<String>) -> Reply {
+pub fn text(code: StatusCode, text: impl Into<String>) -> Reply {
     bytes(code, "text/plain; charset=utf-8", text.into())
 }
 

@@ -31,6 +31,8 @@ pub(super) enum Route<'a> {
     CaCerts,
     /// Below `/rehearsal/v1/`.
     Extension,
+    /// Below `/v1-k3s/`.
+    Supervisor,
     /// `/api`
     CoreVersions,
     /// `/apis`
@@ -68,6 +70,7 @@ pub(super) fn route(path: &str) -> Route<'_> {
         ["ping"] => Route::Ping,
         ["cacerts"] => Route::CaCerts,
         ["rehearsal", "v1", ..] => Route::Extension,
+        ["v1-k3s", ..] => Route::Supervisor,
         ["api"] => Route::CoreVersions,
         ["apis"] => Route::Groups,
         ["apis", group] => Route::Group(group),

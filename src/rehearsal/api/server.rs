@@ -55,11 +55,22 @@ pub async fn serve(listener: TcpListener, tls: Tls, api: Arc<Api>, shutdown: imp
     let _ = tokio::time::timeout(GRACE, all).await;
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, api: Arc<Api>, mut stopped: watch::Receiver<bool>) {
+/// Marks a request of a client that showed a certificate which the listener's configuration accepts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientCertificate;
+
+/// Serves the API on one connection until it ends or `stopped` says so.
+pub async fn connection(stream: TcpStream, acceptor: TlsAcceptor, api: Arc<Api>, mut stopped: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
     let builder = auto::Builder::new(TokioExecutor::new());
-    let service = service_fn(|request| respond(api.clone(), request));
+    let certified = stream.get_ref().1.peer_certificates().is_some();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if certified {
+            request.extensions_mut().insert(ClientCertificate);
+        }
+        respond(api.clone(), request)
+    });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {

@@ -45,6 +45,8 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use tokio::sync::watch;
 
+pub use kubelet::canonical;
+
 use super::store::Store;
 use world::World;
 

@@ -17,6 +17,7 @@ use crate::{model::Role, rehearsal::store::Object};
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const NO_NETWORK: &str = "container runtime network not ready: NetworkReady=false";
 
 pub fn reconcile(cx: &mut Context, name: &str) {
     let machine = cx.world.nodes.get(name).cloned();
@@ -36,12 +37,12 @@ pub fn reconcile(cx: &mut Context, name: &str) {
 /// A kubelet registers once after it starts: a deleted Node comes back when the machine's K3s is started again.
 fn register(cx: &mut Context, machine: &Node) {
     drop_pods(cx, &machine.name);
-    if !cx.kubelet.registered.insert(machine.name.clone()) {
+    if cx.kubelet.registered.insert(machine.name.clone(), start(machine)).is_some_and(|last| last == start(machine)) {
         return;
     }
     let mut node = new_object("Node", "", &machine.name);
     let cidr = free_cidr(cx);
-    node["metadata"]["labels"] = labels(machine);
+    node["metadata"]["labels"] = machine.kubelet.as_ref().map_or_else(|| labels(machine), |own| json!(own.labels));
     node["metadata"]["annotations"] = json!({
         "alpha.kubernetes.io/provided-node-ip": machine.address,
         "k3s.io/hostname": machine.name,
@@ -57,8 +58,12 @@ fn register(cx: &mut Context, machine: &Node) {
         "providerID": format!("k3s://{}", machine.name),
         "taints": [{"key": NOT_READY, "effect": "NoSchedule"}],
     });
+    if let Some(own) = &machine.kubelet {
+        node["metadata"]["annotations"] = json!(own.annotations);
+        node["spec"]["taints"].as_array_mut().into_iter().for_each(|taints| taints.extend(own.taints.clone()));
+    }
     node["status"] = status(machine);
-    post(&mut node["status"], false);
+    post(&mut node["status"], Err(NO_NETWORK));
     let Some(node) = cx.create("Node", node) else { return };
     let host = machine.name.as_str();
     let say = |reason, message: String| Event { host, ..Event::normal("kubelet", reason, message) };
@@ -70,6 +75,10 @@ fn register(cx: &mut Context, machine: &Node) {
     let registered = format!("Node {host} event: Registered Node {host} in Controller");
     cx.event(&node, Event::normal("node-controller", "RegisteredNode", registered));
     lease(cx, &node);
+}
+
+fn start(machine: &Node) -> String {
+    machine.kubelet.as_ref().map(|own| own.start.clone()).unwrap_or_default()
 }
 
 fn free_cidr(cx: &Context) -> String {
@@ -114,11 +123,7 @@ fn status(machine: &Node) -> Value {
         "memory": format!("{}Ki", machine.memory / 1024),
         "pods": "110",
     });
-    let id = |salt: &str| {
-        let hash = super::template::hash(&json!([machine.name, salt]), 0);
-        hash.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    json!({
+    let mut status = json!({
         "addresses": [
             {"type": "InternalIP", "address": machine.address},
             {"type": "Hostname", "address": machine.name},
@@ -126,33 +131,46 @@ fn status(machine: &Node) -> Value {
         "allocatable": size,
         "capacity": size,
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-        "nodeInfo": {
-            "architecture": "amd64",
-            "bootID": id("boot"),
-            "containerRuntimeVersion": "containerd://2.1.4-k3s1",
-            "kernelVersion": "6.1.0-rehearsal",
-            "kubeProxyVersion": machine.version,
-            "kubeletVersion": machine.version,
-            "machineID": id("machine"),
-            "operatingSystem": "linux",
-            "osImage": "rehearsal (no container runs)",
-            "systemUUID": id("system"),
-        },
+        "nodeInfo": info(machine),
+    });
+    if let Some(own) = &machine.kubelet {
+        status["addresses"] = json!(own.addresses);
+        status["nodeInfo"] = json!(own.info);
+    }
+    status
+}
+
+fn info(machine: &Node) -> Value {
+    let id = |salt: &str| {
+        let hash = super::template::hash(&json!([machine.name, salt]), 0);
+        hash.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    json!({
+        "architecture": "amd64",
+        "bootID": id("boot"),
+        "containerRuntimeVersion": "containerd://2.1.4-k3s1",
+        "kernelVersion": "6.1.0-rehearsal",
+        "kubeProxyVersion": machine.version,
+        "kubeletVersion": machine.version,
+        "machineID": id("machine"),
+        "operatingSystem": "linux",
+        "osImage": "rehearsal (no container runs)",
+        "systemUUID": id("system"),
     })
 }
 
 /// Writes the conditions that a kubelet posts.
-fn post(status: &mut Value, ready: bool) {
+fn post(status: &mut Value, ready: Result<(), &str>) {
     let fine = [
         ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ];
     let (reason, message) = match ready {
-        true => ("KubeletReady", "kubelet is posting ready status"),
-        false => ("KubeletNotReady", "container runtime network not ready: NetworkReady=false"),
+        Ok(()) => ("KubeletReady", "kubelet is posting ready status"),
+        Err(why) => ("KubeletNotReady", why),
     };
-    let ready = ("Ready", condition::word(ready), reason, message);
+    let ready = ("Ready", condition::word(ready.is_ok()), reason, message);
     let all = fine.map(|(kind, reason, message)| (kind, "False", reason, message)).into_iter().chain([ready]);
     for (kind, status_word, reason, message) in all {
         let entry = condition::set(status, Condition { kind, status: status_word, reason, message });
@@ -164,8 +182,13 @@ fn post(status: &mut Value, ready: bool) {
 
 /// The machine runs: facts are kept fresh, and the node becomes ready a moment after it came.
 fn run(cx: &mut Context, node: &Object, machine: &Node) {
-    cx.kubelet.registered.insert(machine.name.clone());
+    let last = cx.kubelet.registered.insert(machine.name.clone(), start(machine));
     let mut value = node.value();
+    if let Some(own) = machine.kubelet.as_ref().filter(|own| last.as_ref() != Some(&own.start)) {
+        for (key, label) in &own.labels {
+            value["metadata"]["labels"][key] = json!(label);
+        }
+    }
     let was_ready = condition::holds(&value["status"], "Ready");
     let known = status(machine);
     for (key, fact) in known.as_object().into_iter().flatten() {
@@ -174,9 +197,15 @@ fn run(cx: &mut Context, node: &Object, machine: &Node) {
     let images = cx.kubelet.images.get(&machine.name).into_iter().flatten().chain(&machine.images);
     let images: std::collections::BTreeSet<_> = images.collect();
     value["status"]["images"] = images.iter().map(|image| json!({"names": [image], "sizeBytes": 52_428_800})).collect();
-    let due = was_ready || cx.kubelet.due(&node.uid, "node-ready", cx.world.pace.node_ready);
+    let due = match &machine.kubelet {
+        Some(own) => own.not_ready.is_none(),
+        None => was_ready || cx.kubelet.due(&node.uid, "node-ready", cx.world.pace.node_ready),
+    };
+    if let Some(why) = machine.kubelet.as_ref().and_then(|own| own.not_ready.as_deref()) {
+        post(&mut value["status"], Err(why));
+    }
     if due {
-        post(&mut value["status"], true);
+        post(&mut value["status"], Ok(()));
         retain_taints(&mut value);
     }
     cordon(&mut value);
@@ -187,7 +216,7 @@ fn run(cx: &mut Context, node: &Object, machine: &Node) {
     if due && cx.kubelet.ready.insert(machine.name.clone()) {
         requeue_pods(cx, &machine.name);
     }
-    if !due {
+    if !due && machine.kubelet.is_none() {
         cx.after(Controller::Node, "", &machine.name, cx.world.pace.node_ready);
     }
     if cx.get("Lease", "kube-node-lease", &machine.name).is_none() {
@@ -214,7 +243,7 @@ fn cordon(value: &mut Value) {
 }
 
 fn retain_taints(value: &mut Value) {
-    let Some(taints) = value["spec"]["taints"].as_array_mut() else { return };
+    let Some(taints) = value.pointer_mut("/spec/taints").and_then(Value::as_array_mut) else { return };
     taints.retain(|taint| taint["key"] != UNREACHABLE && taint["key"] != NOT_READY);
     if taints.is_empty() {
         value["spec"].as_object_mut().map(|spec| spec.remove("taints"));

@@ -39,6 +39,7 @@ pub fn node(name: &str, role: Role) -> Node {
         memory: 4 << 30,
         running: true,
         images: Vec::new(),
+        kubelet: None,
     }
 }
 

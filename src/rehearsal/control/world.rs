@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{model::Role, rehearsal::faults::Faults};
 
 /// A machine whose K3s has joined the cluster.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     pub name: String,
     pub role: Role,
@@ -25,6 +27,25 @@ pub struct Node {
     pub running: bool,
     /// References of the images that were put on the machine.
     pub images: Vec<String>,
+    /// What the machine's own kubelet says; `None` where the rehearsal plays it.
+    pub kubelet: Option<Kubelet>,
+}
+
+/// What a kubelet of its own process says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kubelet {
+    /// Which start of the kubelet this is: it registers its Node once per start.
+    pub start: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// As `spec.taints` of a Node; given when it registers, never afterwards.
+    pub taints: Vec<Value>,
+    /// As `status.addresses` of a Node.
+    pub addresses: Vec<Value>,
+    /// As `status.nodeInfo` of a Node.
+    pub info: BTreeMap<String, String>,
+    /// Why the node is not ready, in the kubelet's words; `None` when it is.
+    pub not_ready: Option<String>,
 }
 
 /// How long simulated things take.
@@ -69,12 +90,14 @@ pub struct State {
     pub disabled: Vec<String>,
     /// The certificate of the cluster's authority, in PEM.
     pub ca: String,
+    /// A server's process is there, whatever its node says.
+    pub served: bool,
 }
 
 impl State {
     /// Returns whether a server runs, and with it the cluster's control plane.
     pub fn has_server(&self) -> bool {
-        self.nodes.values().any(|node| node.running && node.role == Role::Server)
+        self.served || self.nodes.values().any(|node| node.running && node.role == Role::Server)
     }
 }
 
@@ -151,6 +174,11 @@ impl World {
     /// Names the packaged components that K3s does not install, such as `traefik`.
     pub fn set_disabled(&self, components: Vec<String>) {
         self.change(|state| state.disabled = components);
+    }
+
+    /// Says that this process is a server of the cluster: its control plane runs before its node has joined.
+    pub fn set_served(&self) {
+        self.change(|state| state.served = true);
     }
 
     /// Says which certificate authority clients may trust.

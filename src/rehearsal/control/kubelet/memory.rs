@@ -10,8 +10,8 @@ use super::super::context::Context;
 /// State of the simulated kubelets that is not stored.
 #[derive(Default)]
 pub struct Memory {
-    /// Nodes whose kubelet has registered since it started.
-    pub registered: HashSet<String>,
+    /// Nodes whose kubelet has registered, and in which of its starts.
+    pub registered: HashMap<String, String>,
     /// Nodes that are ready.
     pub ready: HashSet<String>,
     /// Pulled images by node, as full references.

@@ -8,6 +8,7 @@ mod memory;
 mod status;
 mod subject;
 
+pub use image::canonical;
 pub use memory::Memory;
 pub use subject::Subject;
 

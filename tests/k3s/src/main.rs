@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    k3s_stand_in::program::main()
+}
