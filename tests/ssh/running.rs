@@ -12,7 +12,7 @@ fn a_script_gets_its_input_and_its_two_streams_and_status_come_back() {
     let server = place.server("");
     let ssh = place.ssh(&server);
     on_one_thread(async {
-        let script = "read -r a\necho \"out $a\"\nprintf '%s\\n' 'err \\n $HOME' >&2\nexit 7";
+        let script = "read -r a\nprintf 'out %s\\n' \"$a\"\nprintf '%s\\n' 'err \\n $HOME' >&2\nexit 7";
         let output = ssh.run(As::Root, script, "it's \"one\" \\two\n").await.unwrap();
         assert_eq!(output.ended, Ended::Status(7));
         assert_eq!(String::from_utf8(output.stdout).unwrap(), "out it's \"one\" \\two\n");

@@ -1,38 +1,63 @@
 //! From a name in the configuration to a connection that is logged in.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{
+    fs::File,
+    io::{self, Read, Seek},
+    pin::Pin,
+    process::Stdio,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Join, ReadBuf, join},
+    net::TcpStream,
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
 
 use super::{
-    Ssh, Target,
+    Ssh,
     authentication::{Login, Progress},
+    config::{Proxy, Strict},
     connection::{Connection, Stranger, Wire},
     error::{SshError, Unknown, Unreachable},
+    forward::NOBODY_THERE,
     handler::{Rejected, fingerprint_of},
-    host_config::{HostConfig, Strict},
+    host_config::{HostConfig, jump_target},
     known_hosts::{self, KnownHost, Verdict},
     user::SshUser,
 };
 
 /// How often a handshake that was cut is tried: a busy sshd drops some at random (`MaxStartups`).
 const HANDSHAKES: u32 = 6;
+/// For a bastion to be connected to and logged in, on top of the time for the machine itself.
+const BASTION: Duration = Duration::from_secs(60);
 
-/// Connects and logs in.
+/// A way to the SSH server of a machine.
+struct Road {
+    wire: Box<dyn Wire>,
+    bastion: Option<Rc<Ssh>>,
+    /// What the program on the way complains about.
+    complaints: Option<File>,
+}
+
+/// Connects and logs in. `trail` names the machines that wait for this one.
 ///
 /// # Errors
 /// Whatever keeps it from that.
-pub async fn connect(user: &Rc<SshUser>, target: &Target, host: &HostConfig) -> Result<Connection, SshError> {
+pub async fn connect(user: &Rc<SshUser>, host: &HostConfig, trail: &[String]) -> Result<Connection, SshError> {
     let mut login: Option<Login> = None;
     loop {
-        let (mut stranger, bastion) = greet(user, target, host).await?;
+        let (mut stranger, bastion) = greet(user, host, trail).await?;
         let login = match &mut login {
             Some(login) => login,
             none => none.insert(Login::prepare(host).await),
         };
         let before = login.tried.len();
         match login.offer(user, host, &mut stranger).await {
-            Progress::In => return Ok(stranger.into_connection(bastion)),
+            Progress::In => return Ok(stranger.into_connection(&host.user, bastion)),
             Progress::Again if login.tried.len() > before => {}
             Progress::Again => {
                 return Err(SshError::HandshakeCut { address: host.address(), because: stranger.end().await });
@@ -48,24 +73,36 @@ pub async fn connect(user: &Rc<SshUser>, target: &Target, host: &HostConfig) -> 
 /// Connects as far as the host key is known to be right.
 async fn greet(
     user: &Rc<SshUser>,
-    target: &Target,
     host: &HostConfig,
+    trail: &[String],
 ) -> Result<(Stranger, Option<Rc<Ssh>>), SshError> {
     let mut cut = 0;
     loop {
         let known = known(host)?;
-        let (wire, bastion) = dial(user, target, host).await?;
-        match Stranger::greet(wire, host, known).await {
-            Ok(Ok(stranger)) => return Ok((stranger, bastion)),
+        let road = dial(user, host, trail).await?;
+        match Stranger::greet(road.wire, host, known).await {
+            Ok(Ok(stranger)) => return Ok((stranger, road.bastion)),
             Ok(Err(rejected)) => judge(user, host, *rejected).await?,
             Err(error) => {
                 cut += 1;
                 if cut == HANDSHAKES {
-                    return Err(error);
+                    return Err(with_complaints(error, road.complaints));
                 }
                 tokio::time::sleep(jitter(cut)).await;
             }
         }
+    }
+}
+
+/// Adds what the program on the way said last.
+fn with_complaints(error: SshError, complaints: Option<File>) -> SshError {
+    let mut text = String::new();
+    let read = complaints.and_then(|mut file| file.rewind().and_then(|()| file.read_to_string(&mut text)).ok());
+    match (error, text.trim().lines().last()) {
+        (SshError::HandshakeCut { address, because }, Some(line)) if read.is_some() => {
+            SshError::HandshakeCut { address, because: format!("{because}; the ProxyCommand said: {line}") }
+        }
+        (error, _) => error,
     }
 }
 
@@ -83,13 +120,84 @@ fn jitter(count: u32) -> Duration {
 }
 
 /// Opens the way to the machine: straight, through a program, or through other machines.
-async fn dial(
-    user: &Rc<SshUser>,
-    target: &Target,
-    host: &HostConfig,
-) -> Result<(Box<dyn Wire>, Option<Rc<Ssh>>), SshError> {
-    let _ = (user, target);
-    Ok((Box::new(dial_tcp(host).await?), None))
+async fn dial(user: &Rc<SshUser>, host: &HostConfig, trail: &[String]) -> Result<Road, SshError> {
+    match &host.proxy {
+        Proxy::Straight => Ok(Road { wire: Box::new(dial_tcp(host).await?), bastion: None, complaints: None }),
+        Proxy::Jump(list) => dial_through(user, host, list, trail).await,
+        Proxy::Command(command) => {
+            let unreachable = |error: io::Error| SshError::Unreachable {
+                address: host.address(),
+                why: Unreachable::Other(format!("`{command}`: {error}")),
+            };
+            let complaints = tempfile::tempfile().map_err(unreachable)?;
+            let program = Program::start(command, complaints.try_clone().map_err(unreachable)?);
+            Ok(Road { wire: Box::new(program.map_err(unreachable)?), bastion: None, complaints: Some(complaints) })
+        }
+    }
+}
+
+/// Goes through the machines of a `ProxyJump`. They are shared by all machines behind them.
+async fn dial_through(user: &Rc<SshUser>, host: &HostConfig, list: &str, trail: &[String]) -> Result<Road, SshError> {
+    let wrong = |because| SshError::Config { place: format!("ProxyJump {list}"), because };
+    let (before, last) = list.rsplit_once(',').map_or((None, list), |(before, last)| (Some(before), last));
+    let target = jump_target(last).map_err(wrong)?;
+    if trail.iter().any(|passed| passed == list) {
+        return Err(wrong(format!("it goes in circles: {} -> {list}", trail.join(" -> "))));
+    }
+    let trail = [trail, &[list.to_owned()]].concat();
+    let bastion = user.bastion(list, || {
+        let proxy = before.map(|before| Proxy::Jump(before.to_owned()));
+        Rc::new(Ssh { proxy, ..Ssh::new(user.clone(), target) })
+    });
+    let opening = bastion.tunnel(&host.hostname, host.port, &trail);
+    let unreachable = |why| SshError::Unreachable { address: host.address(), why };
+    let seconds = host.connect_timeout.as_secs();
+    let wire = match timeout(BASTION + host.connect_timeout, opening).await {
+        Err(_) => return Err(unreachable(Unreachable::TimedOut(seconds))),
+        // Seen from there, the machine may still be booting.
+        Ok(Err(SshError::ForwardingRefused { because, .. })) if because == NOBODY_THERE => {
+            return Err(unreachable(Unreachable::Other(format!("{because}, as {list} sees it"))));
+        }
+        Ok(other) => other?,
+    };
+    Ok(Road { wire: Box::new(wire), bastion: Some(bastion), complaints: None })
+}
+
+/// A program that speaks to the machine on its standard streams. It ends with the connection.
+struct Program {
+    _child: Child,
+    streams: Join<ChildStdout, ChildStdin>,
+}
+
+impl Program {
+    fn start(command: &str, complaints: File) -> io::Result<Self> {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("exec {command}")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints);
+        let mut child = shell.kill_on_drop(true).spawn()?;
+        let (stdout, stdin) = (child.stdout.take(), child.stdin.take());
+        let streams = stdout.zip(stdin).map(|(stdout, stdin)| join(stdout, stdin));
+        Ok(Self { _child: child, streams: streams.ok_or(io::ErrorKind::BrokenPipe)? })
+    }
+}
+
+impl AsyncRead for Program {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.streams).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Program {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.streams).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.streams).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.streams).poll_shutdown(cx)
+    }
 }
 
 async fn dial_tcp(host: &HostConfig) -> Result<TcpStream, SshError> {

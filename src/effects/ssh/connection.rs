@@ -49,6 +49,8 @@ pub struct Connection {
     pub open: Cell<usize>,
     /// Channels whose user went away: they are closed before the next one is opened.
     pub abandoned: RefCell<Vec<ChannelWriteHalf<Msg>>>,
+    /// Who is logged in.
+    pub login: String,
     /// Held, so that the way to the machine stays open.
     _bastion: Option<Rc<Ssh>>,
 }
@@ -86,8 +88,9 @@ impl Stranger {
         end(&self.ended).await
     }
 
-    pub fn into_connection(self, bastion: Option<Rc<Ssh>>) -> Connection {
+    pub fn into_connection(self, login: &str, bastion: Option<Rc<Ssh>>) -> Connection {
         Connection {
+            login: login.to_owned(),
             handle: self.handle,
             ended: self.ended,
             sessions: Semaphore::new(SESSIONS),

@@ -35,12 +35,8 @@ impl Ssh {
         };
         match act(Way::Password(&password)).await? {
             Came::Out(output) => Ok(output),
-            Came::NotStarted { said, .. } => Err(self.no_permission(NoPermission::NotAllowed(said))),
+            Came::NotStarted { said, .. } => Err(no_permission(connection, NoPermission::NotAllowed(said))),
         }
-    }
-
-    fn no_permission(&self, why: NoPermission) -> SshError {
-        SshError::NoPermission { user: self.login_name(), why }
     }
 
     async fn learn_password(
@@ -50,23 +46,27 @@ impl Ssh {
         status: Option<u32>,
     ) -> Result<Rc<Secret>, SshError> {
         if status == Some(NO_SUDO) {
-            return Err(self.no_permission(NoPermission::NoSudo));
+            return Err(no_permission(connection, NoPermission::NoSudo));
         }
         if refuses(&said) {
-            return Err(self.no_permission(NoPermission::NotAllowed(words(&said))));
+            return Err(no_permission(connection, NoPermission::NotAllowed(words(&said))));
         }
         if !wants_password(&said) {
-            return Err(SshError::NotStarted { user: self.login_name(), output: said });
+            return Err(SshError::NotStarted { user: connection.login.clone(), output: said });
         }
-        let Some(password) = self.user.sudo_password(&self.login_name(), &self.target.name).await else {
-            return Err(self.no_permission(NoPermission::PasswordNeeded));
+        let Some(password) = self.user.sudo_password(&connection.login, &self.target.name).await else {
+            return Err(no_permission(connection, NoPermission::PasswordNeeded));
         };
         match try_password(connection, &password).await? {
             (true, _) => Ok(password),
-            (false, said) if refuses(&said) => Err(self.no_permission(NoPermission::NotAllowed(words(&said)))),
-            (false, _) => Err(self.no_permission(NoPermission::WrongPassword)),
+            (false, said) if refuses(&said) => Err(no_permission(connection, NoPermission::NotAllowed(words(&said)))),
+            (false, _) => Err(no_permission(connection, NoPermission::WrongPassword)),
         }
     }
+}
+
+fn no_permission(connection: &Connection, why: NoPermission) -> SshError {
+    SshError::NoPermission { user: connection.login.clone(), why }
 }
 
 /// Whether sudo would not let this user in with any password. The words are those of sudo and of sudo-rs.
