@@ -145,7 +145,7 @@ impl Login {
     ) -> Result<AuthResult, Outcome> {
         let handle = &mut stranger.handle;
         let silent = || Outcome::Unreadable(format!("no answer within {} s", ANSWER.as_secs()));
-        let gone = |_| Outcome::Unreadable("the connection ended".into());
+        let gone = || Outcome::Unreadable("the connection ended".into());
         match candidate.key {
             Key::Agent(identity) => {
                 let Some(agent) = self.agent.as_mut() else {
@@ -164,7 +164,7 @@ impl Login {
                 };
                 let answer = timeout(ANSWER, offering).await.map_err(|_| silent())?;
                 answer.map_err(|error| match error {
-                    AgentAuthError::Send(_) => gone(()),
+                    AgentAuthError::Send(_) => gone(),
                     AgentAuthError::Key(error) => Outcome::AgentRefused(error.to_string()),
                 })
             }
@@ -177,7 +177,7 @@ impl Login {
                             let probe = handle.authenticate_publickey_with(&host.user, public, hash, &mut probe);
                             match timeout(ANSWER, probe).await.map_err(|_| silent())? {
                                 Err(Probed::Wanted) => {}
-                                Err(Probed::Gone) => return Err(gone(())),
+                                Err(Probed::Gone) => return Err(gone()),
                                 Ok(refused) => return Ok(refused),
                             }
                         }
@@ -185,15 +185,12 @@ impl Login {
                     }
                 };
                 let offering = async {
-                    match certificate {
-                        Some(certificate) => handle.authenticate_openssh_cert(&host.user, key, certificate).await,
-                        None => {
-                            let key = PrivateKeyWithHashAlg::new(key, hash);
-                            handle.authenticate_publickey(&host.user, key).await
-                        }
+                    if let Some(certificate) = certificate {
+                        return handle.authenticate_openssh_cert(&host.user, key, certificate).await;
                     }
+                    handle.authenticate_publickey(&host.user, PrivateKeyWithHashAlg::new(key, hash)).await
                 };
-                timeout(ANSWER, offering).await.map_err(|_| silent())?.map_err(|_| gone(()))
+                timeout(ANSWER, offering).await.map_err(|_| silent())?.map_err(|_| gone())
             }
         }
     }

@@ -21,7 +21,7 @@ use super::{
     Ssh,
     authentication::{Login, Progress},
     config::{Proxy, Strict},
-    connection::{Connection, Stranger, Wire},
+    connection::{Connection, SILENT, Stranger, Wire},
     error::{SshError, Unknown, Unreachable},
     forward::NOBODY_THERE,
     handler::{Rejected, fingerprint_of},
@@ -85,7 +85,8 @@ async fn greet(
             Ok(Err(rejected)) => judge(user, host, *rejected).await?,
             Err(error) => {
                 cut += 1;
-                if cut == HANDSHAKES {
+                let silent = error.to_string().contains(SILENT);
+                if cut == HANDSHAKES || silent {
                     return Err(with_complaints(error, road.complaints));
                 }
                 tokio::time::sleep(jitter(cut)).await;

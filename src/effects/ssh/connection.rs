@@ -31,8 +31,8 @@ use super::{
 const SESSIONS: usize = 8;
 /// What may be on its way to this side on one channel, in bytes; enough for 200 MB/s at 80 ms.
 const WINDOW: u32 = 16 << 20;
-/// For the key exchange, once the machine answers.
-const HANDSHAKE: Duration = Duration::from_secs(20);
+/// Said of a machine that answers and speaks no SSH, or not in time.
+pub const SILENT: &str = "it does not speak";
 /// Said by whoever closes this side.
 const CLOSED: &str = "it closed the connection";
 
@@ -49,6 +49,8 @@ pub struct Connection {
     pub open: Cell<usize>,
     /// Channels whose user went away: they are closed before the next one is opened.
     pub abandoned: RefCell<Vec<ChannelWriteHalf<Msg>>>,
+    /// Some channel was abandoned: its command may still run.
+    pub haunted: Cell<bool>,
     /// Who is logged in.
     pub login: String,
     /// Held, so that the way to the machine stays open.
@@ -75,8 +77,9 @@ impl Stranger {
         let config = Arc::new(protocol(host, &known));
         let (sender, ended) = watch::channel(None);
         let client = Client { known, host: host.hostname.clone(), ended: sender };
-        match timeout(HANDSHAKE, connect_stream(config, wire, client)).await {
-            Err(_) => Err(cut(format!("it does not speak within {} s", HANDSHAKE.as_secs()))),
+        let limit = host.connect_timeout * 2;
+        match timeout(limit, connect_stream(config, wire, client)).await {
+            Err(_) => Err(cut(format!("{SILENT} within {} s", limit.as_secs()))),
             Ok(Ok(handle)) => Ok(Ok(Self { handle, ended })),
             Ok(Err(HandlerError::HostKey(rejected))) => Ok(Err(rejected)),
             Ok(Err(HandlerError::Protocol(error))) => Err(cut(explain(&error))),
@@ -96,6 +99,7 @@ impl Stranger {
             sessions: Semaphore::new(SESSIONS),
             open: Cell::new(0),
             abandoned: RefCell::default(),
+            haunted: Cell::new(false),
             _bastion: bastion,
         }
     }

@@ -123,11 +123,8 @@ impl fmt::Display for SshError {
             Self::AuthenticationRefused { user, tried, methods } => {
                 write!(f, "no key lets `{user}` in")?;
                 let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
-                if tried.is_empty() {
-                    write!(f, ": there is none to try")?
-                } else {
-                    write!(f, ": {}", tried.join(", "))?
-                }
+                let tried = if tried.is_empty() { "there is none to try".into() } else { tried.join(", ") };
+                write!(f, ": {tried}")?;
                 if methods.is_empty() { Ok(()) } else { write!(f, "; the machine takes {}", methods.join(", ")) }
             }
             Self::NoPermission { user, why } => write!(f, "`{user}` cannot become root: {why}"),

@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::error::SshError;
-pub use line::hostname_matches;
 use line::{Line, Marker};
+pub use line::{hostname_matches, list_matches, wildcard_matches};
 pub use write::add;
 
 /// What the files say of one host.

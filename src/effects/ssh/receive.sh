@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Standard input: path, mode, size in bytes and SHA-256, each on a line; then, if they are asked for, the bytes.
 IFS= read -r path && IFS= read -r mode && IFS= read -r size && IFS= read -r sum || exit 1
 umask 077

@@ -206,6 +206,9 @@ impl<'a> Running<'a> {
     }
 }
 
+/// Hears what a script writes as it comes.
+pub type OnOut<'a> = &'a mut dyn FnMut(&[u8]);
+
 /// Runs a script with input, and keeps what it wrote.
 ///
 /// # Errors
@@ -215,7 +218,7 @@ pub async fn run(
     way: Way<'_>,
     script: &str,
     input: &Input,
-    mut on_out: Option<&mut dyn FnMut(&[u8])>,
+    mut on_out: Option<OnOut<'_>>,
 ) -> Result<Came<Output>, SshError> {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let input = input.0.clone();

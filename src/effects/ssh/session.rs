@@ -54,7 +54,11 @@ pub struct Session<'a> {
 }
 
 /// The half of a session that is read.
-pub struct Reader(ChannelReadHalf);
+pub struct Reader {
+    half: ChannelReadHalf,
+    /// The machine closed the channel.
+    over: bool,
+}
 
 impl<'a> Session<'a> {
     /// Opens a session as soon as the machine has room for one.
@@ -66,16 +70,26 @@ impl<'a> Session<'a> {
             let Ok(permit) = connection.sessions.acquire().await else { return Err(connection.lost().await) };
             let abandoned = connection.abandoned.take();
             for channel in abandoned {
+                let _ = channel.signal(russh::Sig::TERM).await;
                 let _ = channel.close().await;
             }
             match connection.handle.channel_open_session().await {
                 Ok(channel) => {
                     let (read, write) = channel.split();
                     connection.open.set(connection.open.get() + 1);
-                    return Ok(Self { connection, read: Reader(read), write: Some(write), _permit: permit });
+                    return Ok(Self {
+                        connection,
+                        read: Reader { half: read, over: false },
+                        write: Some(write),
+                        _permit: permit,
+                    });
                 }
                 // The machine allows fewer sessions than we thought: make do with those that are open.
                 Err(russh::Error::ChannelOpenFailure(_)) if connection.open.get() > 0 => permit.forget(),
+                // What was left running takes its place: a new connection has room.
+                Err(russh::Error::ChannelOpenFailure(_)) if connection.haunted.get() => {
+                    return Err(SshError::Lost { because: "commands that were given up hold its sessions".into() });
+                }
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
                     let because = format!("it opens no session ({reason:?})");
                     return Err(SshError::ForwardingRefused { to: "a shell".into(), because });
@@ -107,7 +121,10 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         self.connection.open.set(self.connection.open.get() - 1);
-        self.connection.abandoned.borrow_mut().extend(self.write.take());
+        if !self.read.over {
+            self.connection.haunted.set(true);
+            self.connection.abandoned.borrow_mut().extend(self.write.take());
+        }
     }
 }
 
@@ -115,7 +132,11 @@ impl Reader {
     /// Waits for what comes next; `None` when the channel is closed. What is written may still come after `Ended`.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            return Some(match self.0.wait().await? {
+            let Some(message) = self.half.wait().await else {
+                self.over = true;
+                return None;
+            };
+            return Some(match message {
                 ChannelMsg::Data { data } => Event::Out(data),
                 ChannelMsg::ExtendedData { data, .. } => Event::Err(data),
                 ChannelMsg::ExitStatus { exit_status } => Event::Ended(Ended::Status(exit_status)),

@@ -72,10 +72,9 @@ async fn converse(session: &mut Session<'_>) -> Option<Ended> {
                 Some(Event::Ended(how)) => ended = Some(how),
             },
             bytes = typed.recv(), if open => {
-                open = match bytes {
-                    Some(bytes) => write.data_bytes(bytes).await.is_ok(),
-                    None => { let _ = write.eof().await; false }
-                };
+                let carried = if let Some(bytes) = bytes { write.data_bytes(bytes).await.is_ok() } else { false };
+                open = carried;
+                if !open { let _ = write.eof().await; }
             },
             () = heard(&mut resized) => if let Ok(size) = tcgetwinsize(io::stdout()) {
                 let _ = write.window_change(u32::from(size.ws_col), u32::from(size.ws_row), 0, 0).await;

@@ -2,7 +2,10 @@ use std::{process::Stdio, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
-use super::{super::known_hosts::hostname_matches, reader::Reader};
+use super::{
+    super::known_hosts::{hostname_matches, list_matches, wildcard_matches},
+    reader::Reader,
+};
 
 /// For the command of a `Match exec`.
 const EXEC: Duration = Duration::from_secs(10);
@@ -14,9 +17,9 @@ impl Reader<'_> {
         let mut fits = false;
         for pattern in patterns {
             match pattern.strip_prefix('!') {
-                Some(pattern) if hostname_matches(pattern, name) => return false,
+                Some(pattern) if wildcard_matches(pattern, name) => return false,
                 Some(_) => {}
-                None => fits |= hostname_matches(pattern, name),
+                None => fits |= wildcard_matches(pattern, name),
             }
         }
         fits
@@ -27,13 +30,13 @@ impl Reader<'_> {
     /// # Errors
     /// Names what is wrong with the line.
     pub async fn match_fits(&mut self, words: &[String], reached: bool) -> Result<bool, String> {
-        let mut words =
-            words.iter().flat_map(|word| word.split_once('=').map_or(vec![word.as_str()], |(a, b)| vec![a, b]));
+        let mut words = words.iter().map(String::as_str);
         let mut fits = reached;
         let mut count = 0;
         while let Some(word) = words.next() {
             count += 1;
             let (negated, criterion) = word.strip_prefix('!').map_or((false, word), |rest| (true, rest));
+            let (criterion, mut value) = criterion.split_once('=').map_or((criterion, None), |(a, b)| (a, Some(b)));
             let holds = match criterion.to_lowercase().as_str() {
                 "all" if count == 1 && words.next().is_none() => return Ok(fits && !negated),
                 "all" if words.next().is_none() => true,
@@ -44,12 +47,13 @@ impl Reader<'_> {
                     self.in_final_pass()
                 }
                 known @ ("host" | "originalhost" | "user" | "localuser" | "exec") => {
-                    let argument = words.next().ok_or_else(|| format!("`{known}` has no argument"))?;
+                    let argument =
+                        value.take().or_else(|| words.next()).ok_or_else(|| format!("`{known}` has no argument"))?;
                     match known {
                         "host" => hostname_matches(argument, &self.hostname()),
                         "originalhost" => hostname_matches(argument, self.name),
-                        "user" => hostname_matches(argument, self.user()),
-                        "localuser" => hostname_matches(argument, &self.surroundings.name),
+                        "user" => list_matches(argument, self.user()),
+                        "localuser" => list_matches(argument, &self.surroundings.name),
                         // Not run when it decides nothing any more.
                         _ => fits && self.exec(argument).await?,
                     }

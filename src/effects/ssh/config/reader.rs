@@ -134,7 +134,8 @@ impl<'a> Reader<'a> {
                 settings.user.get_or_insert(first()?);
             }
             "port" => {
-                settings.port.get_or_insert(number(&first()?)?);
+                let port = first()?;
+                settings.port.get_or_insert(if port == "ssh" { 22 } else { number(&port)? });
             }
             "identityfile" => add(&mut settings.identity_files, first()?),
             "certificatefile" => add(&mut settings.certificate_files, first()?),

@@ -63,8 +63,13 @@ fn is_hash_of(hashed: &str, name: &str) -> Option<bool> {
     Some(mac.verify_slice(&hash).is_ok())
 }
 
-/// Whether one of the comma-separated patterns matches and none that begins with `!` does (ssh_config(5), PATTERNS).
+/// Whether a list of patterns matches a host name, of which case does not count.
 pub fn hostname_matches(patterns: &str, name: &str) -> bool {
+    list_matches(&patterns.to_lowercase(), &name.to_lowercase())
+}
+
+/// Whether one of the comma-separated patterns matches and none that begins with `!` does (ssh_config(5), PATTERNS).
+pub fn list_matches(patterns: &str, name: &str) -> bool {
     let mut found = false;
     for pattern in patterns.split(',') {
         match pattern.strip_prefix('!') {
@@ -76,9 +81,8 @@ pub fn hostname_matches(patterns: &str, name: &str) -> bool {
     found
 }
 
-/// `*` is any text, `?` one character; case does not count.
-fn wildcard_matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
+/// `*` is any text, `?` one character.
+pub fn wildcard_matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<_>, Vec<_>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     let mut star = None;
