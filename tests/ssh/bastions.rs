@@ -60,7 +60,9 @@ fn a_chain_goes_through_each() {
     let place = Place::new();
     let [bastion, second] = behind(&place);
     let third = place.server("");
-    [&bastion, &second, &third].into_iter().for_each(|server| place.trust(server));
+    for server in [&bastion, &second, &third] {
+        place.trust(server);
+    }
     let chain = format!(
         "Host far\n  HostName 127.0.0.1\n  Port {}\n  User root\n  ProxyJump root@127.0.0.1:{},root@127.0.0.1:{}\n",
         third.port, bastion.port, second.port
@@ -87,7 +89,8 @@ fn a_bastion_that_forwards_nothing_is_no_matter_of_waiting() {
     let place = Place::new();
     let [_, server] = behind(&place);
     let closed = place.server("AllowTcpForwarding no");
-    [&closed, &server].into_iter().for_each(|server| place.trust(server));
+    place.trust(&closed);
+    place.trust(&server);
     let config = fs::read_to_string(place.path(".ssh/config")).unwrap();
     let jump = format!("ProxyJump root@127.0.0.1:{}", closed.port);
     fs::write(place.path(".ssh/config"), config.replace("ProxyJump bastion", &jump)).unwrap();

@@ -122,7 +122,9 @@ fn an_encrypted_key_is_opened_once_per_run() {
     let key = place.key("key", "ed25519", "open sesame");
     place.authorize(&key);
     let servers = [place.server(""), place.server("")];
-    servers.iter().for_each(|server| place.trust(server));
+    for server in &servers {
+        place.trust(server);
+    }
     let answers = Answers::new(&["wrong", "open sesame"]);
     let user = SshUser::new(place.surroundings(), Box::new(answers.clone()));
     let [a, b] = servers.each_ref().map(|server| Ssh::new(user.clone(), target(server, Some(key.clone()))));

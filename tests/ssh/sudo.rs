@@ -1,6 +1,6 @@
 //! Becoming root: with and without a password.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use orchestrator::effects::ssh::{As, Ssh, SshError, SshUser, Surroundings, Target, Upload, error::NoPermission};
 
@@ -121,6 +121,19 @@ fn an_account_without_a_shell_is_named_with_what_it_said() {
     let error = on_one_thread(ssh.run(As::Root, "true", "")).unwrap_err();
     let output = "This account is currently not available.".to_owned();
     assert_eq!(error, SshError::NotStarted { user: account.name.clone(), output });
+}
+
+#[test]
+fn what_a_login_shell_prints_is_not_the_scripts() {
+    let place = Place::new();
+    let shell = place.path("noisy-shell");
+    fs::write(&shell, "#!/bin/sh\necho welcome\necho careful >&2\nexec /bin/bash \"$@\"\n").unwrap();
+    fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
+    let account = Account::new("noisy", shell.to_str().unwrap(), Some("ALL=(ALL) NOPASSWD: ALL"));
+    let server = place.server("");
+    let ssh = machine(&place, &server, &account, &Answers::default(), None);
+    let output = on_one_thread(ssh.run(As::Root, "echo out; echo err >&2", "")).unwrap();
+    assert_eq!((output.stdout, output.stderr), (b"out\n".to_vec(), b"err\n".to_vec()));
 }
 
 #[test]

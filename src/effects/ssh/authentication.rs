@@ -37,6 +37,16 @@ enum Key {
     Agent(AgentIdentity),
 }
 
+impl Candidate {
+    fn is_rsa(&self) -> bool {
+        match &self.key {
+            Key::Agent(identity) => identity.public_key().algorithm().is_rsa(),
+            // Of an encrypted key of the old format nobody knows.
+            Key::File { file, .. } => file.public().is_none_or(|public| public.algorithm().is_rsa()),
+        }
+    }
+}
+
 /// The keys of one login, in the order in which they are offered.
 pub struct Login {
     candidates: std::vec::IntoIter<Candidate>,
@@ -90,9 +100,14 @@ impl Login {
 
     /// Offers keys on a new connection until one is taken or the connection has heard enough.
     pub async fn offer(&mut self, user: &SshUser, host: &HostConfig, stranger: &mut Stranger) -> Progress {
-        let hash = match timeout(ANSWER, stranger.handle.best_supported_rsa_hash()).await {
-            Ok(Ok(hash)) => hash.flatten().or(Some(HashAlg::Sha256)),
-            _ => return Progress::Again,
+        // Asked only for RSA keys: a machine that does not say costs a second of waiting.
+        let rsa = self.candidates.as_slice().iter().any(Candidate::is_rsa);
+        let hash = match rsa.then(|| timeout(ANSWER, stranger.handle.best_supported_rsa_hash())) {
+            None => None,
+            Some(asking) => match asking.await {
+                Ok(Ok(hash)) => hash.flatten().or(Some(HashAlg::Sha256)),
+                _ => return Progress::Again,
+            },
         };
         if self.candidates.as_slice().is_empty() {
             // Nothing to offer: still learn what the machine would take.

@@ -32,8 +32,6 @@ use super::{
 
 /// How often a handshake that was cut is tried: a busy sshd drops some at random (`MaxStartups`).
 const HANDSHAKES: u32 = 6;
-/// For a bastion to be connected to and logged in, on top of the time for the machine itself.
-const BASTION: Duration = Duration::from_secs(60);
 
 /// A way to the SSH server of a machine.
 struct Road {
@@ -79,6 +77,7 @@ async fn greet(
     let mut cut = 0;
     loop {
         let known = known(host)?;
+        user.warn(&known.skipped);
         let road = dial(user, host, trail).await?;
         match Stranger::greet(road.wire, host, known).await {
             Ok(Ok(stranger)) => return Ok((stranger, road.bastion)),
@@ -150,16 +149,13 @@ async fn dial_through(user: &Rc<SshUser>, host: &HostConfig, list: &str, trail: 
         let proxy = before.map(|before| Proxy::Jump(before.to_owned()));
         Rc::new(Ssh { proxy, ..Ssh::new(user.clone(), target) })
     });
-    let opening = bastion.tunnel(&host.hostname, host.port, &trail);
     let unreachable = |why| SshError::Unreachable { address: host.address(), why };
-    let seconds = host.connect_timeout.as_secs();
-    let wire = match timeout(BASTION + host.connect_timeout, opening).await {
-        Err(_) => return Err(unreachable(Unreachable::TimedOut(seconds))),
+    let wire = match bastion.tunnel(&host.hostname, host.port, &trail).await {
         // Seen from there, the machine may still be booting.
-        Ok(Err(SshError::ForwardingRefused { because, .. })) if because == NOBODY_THERE => {
+        Err(SshError::ForwardingRefused { because, .. }) if because == NOBODY_THERE => {
             return Err(unreachable(Unreachable::Other(format!("{because}, as {list} sees it"))));
         }
-        Ok(other) => other?,
+        other => other?,
     };
     Ok(Road { wire: Box::new(wire), bastion: Some(bastion), complaints: None })
 }

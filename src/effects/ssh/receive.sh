@@ -10,7 +10,8 @@ fail() { rm -f "$part"; echo "$1" >&2; exit 1; }
 
 if test -f "$path" && test ! -L "$path" && is_it "$path"; then
     test "$(stat -c %a "$path")" = "$mode" && test "$(stat -c %u "$path")" = "$(id -u)" && { echo same; exit 0; }
-    chown "$(id -u):$(id -g)" "$path" && chmod "$mode" "$path" || fail "cannot set the mode of $path"
+    chown "$(id -u):$(id -g)" "$path" || fail "cannot take over $path"
+    chmod "$mode" "$path" || fail "cannot set the mode of $path"
     echo mode
     exit 0
 fi

@@ -39,6 +39,8 @@ pub struct SshUser {
     asking: Mutex<()>,
     sudo_password: RefCell<Option<Rc<Secret>>>,
     pub keys: KeyFiles,
+    /// What is worth a word and stops nothing.
+    warnings: RefCell<Vec<String>>,
     /// Machines on the way to others, by how they are named.
     bastions: RefCell<HashMap<String, Weak<Ssh>>>,
 }
@@ -83,11 +85,28 @@ impl SshUser {
             asking: Mutex::default(),
             sudo_password,
             keys: KeyFiles::default(),
+            warnings: RefCell::default(),
             bastions: RefCell::default(),
         })
     }
 
-    /// Waits until no other question is open. `until` it is dropped, this one is.
+    /// Remembers lines of known_hosts files that are read over, as `file:line`.
+    pub(super) fn warn(&self, skipped: &[String]) {
+        let mut warnings = self.warnings.borrow_mut();
+        for place in skipped {
+            let warning = format!("{place} is no entry of a known_hosts file and is read over");
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+    }
+
+    /// Returns what was noticed so far and stops nothing, for the caller to show.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
+    }
+
+    /// Waits until no other question is open; until the turn is dropped, this one is.
     pub async fn turn(&self) -> Turn<'_> {
         Turn { ask: self.ask.as_ref(), _held: self.asking.lock().await }
     }
