@@ -60,7 +60,8 @@ fn command(place: &Place, server: &Server, words: Option<&str>, terminal: bool) 
     // In a session of its own, the program has no terminal but the one that it is given.
     let mut command = Command::new("setsid");
     command
-        .args(["--ctty", "--wait"])
+        .args(terminal.then_some("--ctty"))
+        .arg("--wait")
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "shell::program", "--ignored", "--nocapture", "--quiet"])
         .env(PLACE, text);
