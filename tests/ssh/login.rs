@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use orchestrator::effects::ssh::{As, Ssh, SshError, SshUser, Surroundings};
+use orchestrator::effects::ssh::{As, Ssh, SshError, SshUser, Surroundings, ask::Ask};
 
 use crate::server::{Answers, Place, Server, on_one_thread, public, run, target};
 
@@ -186,6 +186,42 @@ fn a_machine_that_hears_fewer_keys_is_asked_again() {
     }
     place.authorize(&place.path("key-4"));
     with_agent(&place, &place.server("MaxAuthTries 2"), &agent).unwrap();
+}
+
+#[test]
+fn a_machine_that_hears_one_key_at_a_time_refuses_them_all() {
+    let place = Place::new();
+    let agent = Agent::new(&place);
+    for number in 1..=2 {
+        agent.add(&place.key(&format!("key-{number}"), "ed25519", ""));
+    }
+    let error = with_agent(&place, &place.server("MaxAuthTries 1"), &agent).unwrap_err().to_string();
+    assert_eq!(error, "no key lets `root` in: agent: key-1 (refused), agent: key-2 (refused)");
+}
+
+#[test]
+fn a_connection_that_ends_while_logging_in_may_heal() {
+    let place = Place::new();
+    let server = place.server("LoginGraceTime 1");
+    let key = place.key("key", "ed25519", "open sesame");
+    place.authorize(&key);
+    /// A person who takes too long.
+    struct Slow;
+    #[async_trait::async_trait(?Send)]
+    impl Ask for Slow {
+        async fn line(&self, _: &str, _: bool) -> Option<String> {
+            tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+            Some("open sesame".into())
+        }
+    }
+    place.trust(&server);
+    let ssh = Ssh::new(SshUser::new(place.surroundings(), Box::new(Slow)), target(&server, Some(key)));
+    on_one_thread(async {
+        let error = ssh.run(As::User, "true", "").await.unwrap_err();
+        assert!(error.heals(), "{error:?}");
+        // What was typed is not asked for again.
+        assert!(ssh.run(As::User, "true", "").await.unwrap().ended.ok());
+    });
 }
 
 #[test]

@@ -26,6 +26,9 @@ const KEYS_PER_CONNECTION: usize = 5;
 /// For one answer of the machine or of the agent. A token may have to be touched.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// What OpenSSH says when it heard enough; the last key counts as refused then.
+const TOO_MANY: &str = "Too many authentication failures";
+
 /// A key that may be offered.
 struct Candidate {
     label: String,
@@ -61,6 +64,8 @@ pub enum Progress {
     In,
     /// There are keys left, for a new connection.
     Again,
+    /// The connection ended, for a reason that has nothing to do with keys.
+    Cut,
     Refused,
 }
 
@@ -106,7 +111,7 @@ impl Login {
             None => None,
             Some(asking) => match asking.await {
                 Ok(Ok(hash)) => hash.flatten().or(Some(HashAlg::Sha256)),
-                _ => return Progress::Again,
+                _ => return Progress::Cut,
             },
         };
         if self.candidates.as_slice().is_empty() {
@@ -118,7 +123,7 @@ impl Login {
                     self.learn(&remaining_methods);
                     Progress::Refused
                 }
-                _ => Progress::Refused,
+                _ => Progress::Cut,
             };
         }
         for _ in 0..KEYS_PER_CONNECTION {
@@ -133,8 +138,12 @@ impl Login {
                 }
                 Err(outcome) => outcome,
             };
+            let closed = stranger.handle.is_closed();
+            if closed && !stranger.end().await.contains(TOO_MANY) {
+                return Progress::Cut;
+            }
             self.tried.push(Attempt { key: label, outcome });
-            if stranger.handle.is_closed() {
+            if closed {
                 return if self.candidates.as_slice().is_empty() { Progress::Refused } else { Progress::Again };
             }
             if !self.methods.is_empty() && !self.methods.iter().any(|method| method == "publickey") {

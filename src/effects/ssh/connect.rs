@@ -53,11 +53,10 @@ pub async fn connect(user: &Rc<SshUser>, host: &HostConfig, trail: &[String]) ->
             Some(login) => login,
             none => none.insert(Login::prepare(host).await),
         };
-        let before = login.tried.len();
         match login.offer(user, host, &mut stranger).await {
             Progress::In => return Ok(stranger.into_connection(&host.user, bastion)),
-            Progress::Again if login.tried.len() > before => {}
-            Progress::Again => {
+            Progress::Again => {}
+            Progress::Cut => {
                 return Err(SshError::HandshakeCut { address: host.address(), because: stranger.end().await });
             }
             Progress::Refused => {
