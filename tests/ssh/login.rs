@@ -199,21 +199,23 @@ fn a_machine_that_hears_one_key_at_a_time_refuses_them_all() {
     assert_eq!(error, "no key lets `root` in: agent: key-1 (refused), agent: key-2 (refused)");
 }
 
+/// A person who takes too long.
+struct Slow;
+
+#[async_trait::async_trait(?Send)]
+impl Ask for Slow {
+    async fn line(&self, _: &str, _: bool) -> Option<String> {
+        tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+        Some("open sesame".into())
+    }
+}
+
 #[test]
 fn a_connection_that_ends_while_logging_in_may_heal() {
     let place = Place::new();
     let server = place.server("LoginGraceTime 1");
     let key = place.key("key", "ed25519", "open sesame");
     place.authorize(&key);
-    /// A person who takes too long.
-    struct Slow;
-    #[async_trait::async_trait(?Send)]
-    impl Ask for Slow {
-        async fn line(&self, _: &str, _: bool) -> Option<String> {
-            tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-            Some("open sesame".into())
-        }
-    }
     place.trust(&server);
     let ssh = Ssh::new(SshUser::new(place.surroundings(), Box::new(Slow)), target(&server, Some(key)));
     on_one_thread(async {
