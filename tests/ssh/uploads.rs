@@ -45,33 +45,6 @@ fn a_file_arrives_whole_with_its_mode_and_is_left_alone_when_it_is_there() {
     });
 }
 
-/// Prints how long an upload takes beside `scp`, in a build that is optimised:
-/// `cargo test --release --test ssh -- --ignored --nocapture uploads::measure`.
-#[test]
-#[ignore = "it measures; nothing can fail"]
-fn measure() {
-    let place = Place::new();
-    let server = place.server("");
-    let ssh = place.ssh(&server);
-    let source = place.path("source");
-    let mut random = fs::File::open("/dev/urandom").unwrap();
-    std::io::copy(&mut std::io::Read::take(&mut random, 100 << 20), &mut fs::File::create(&source).unwrap()).unwrap();
-    let key = place.good_key().display().to_string();
-    for round in 1..=5 {
-        let begun = std::time::Instant::now();
-        on_one_thread(send(&ssh, &source, &place.path(&format!("ours-{round}")))).unwrap();
-        let ours = begun.elapsed();
-        let known = format!("UserKnownHostsFile={}", place.path("known_hosts").display());
-        let to = format!("root@127.0.0.1:{}", place.path(&format!("theirs-{round}")).display());
-        let port = server.port.to_string();
-        let options = ["-q", "-i", &key, "-o", &known, "-P", &port, source.to_str().unwrap(), &to];
-        let begun = std::time::Instant::now();
-        crate::server::run(std::process::Command::new("scp").args(options));
-        let theirs = begun.elapsed();
-        println!("100 MiB: ours {ours:.2?}, scp {theirs:.2?}, {:.2} x", theirs.as_secs_f64() / ours.as_secs_f64());
-    }
-}
-
 #[test]
 fn an_empty_file_is_a_file() {
     let place = Place::new();

@@ -19,8 +19,12 @@ test ! -d "$path" || fail "$path is a folder"
 mkdir -p "$folder/" || fail "cannot make the folder $folder"
 rm -f "$part"
 echo send
-cat >"$part" || fail "cannot write $part"
-is_it "$part" || fail "$(wc -c <"$part") of $size bytes arrived, or not as they were sent"
+# Summed up on its way, so that it is not read a second time; that all of it was written is seen by its size.
+received=$(tee "$part" | sha256sum)
+arrived=$(wc -c <"$part") || fail "cannot write $part"
+if test "$arrived" -ne "$size" || test "$received" != "$sum  -"; then
+    fail "$((arrived)) of $size bytes arrived, or not as they were sent"
+fi
 chmod "$mode" "$part" || fail "cannot set the mode of $part"
 sync "$part" || fail "cannot write $part to the disk"
 mv -f "$part" "$path" || fail "cannot put $path in place"
