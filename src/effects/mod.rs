@@ -6,4 +6,5 @@ pub mod kube;
 pub mod kube_client;
 pub mod kubeconfig;
 pub mod manifest_files;
+pub mod ssh;
 pub mod state_directory;

@@ -36,6 +36,17 @@ catalogue! {
     MACHINE_NOT_CREATED = "PRV-003", Provider, "a machine could not be created";
     LEFT_BEHIND = "PRV-004", Provider, "something of the cluster is still there after `destroy`";
     MACHINE_NOT_ANSWERING = "SSH-001", Ssh, "a machine does not answer";
+    HOST_KEY_UNKNOWN = "SSH-002", Ssh, "a machine's host key is not known, and nobody confirmed it";
+    HOST_KEY_CHANGED = "SSH-003", Ssh, "a machine shows another host key than before";
+    HOST_KEY_REVOKED = "SSH-004", Ssh, "a machine's host key is revoked";
+    LOGIN_REFUSED = "SSH-005", Ssh, "a machine takes none of the keys";
+    NOT_ROOT = "SSH-006", Ssh, "the login user cannot become root";
+    CONNECTION_LOST = "SSH-007", Ssh, "the connection to a machine was lost, twice";
+    FORWARDING_REFUSED = "SSH-008", Ssh, "a machine opens no connection for this side";
+    SSH_SETTINGS = "SSH-009", Ssh, "the SSH configuration or a known_hosts file cannot be used";
+    SCRIPT_NOT_RUN = "SSH-010", Ssh, "a machine did not run what it was given, or not in time";
+    TRANSFER_FAILED = "SSH-011", Ssh, "a file did not arrive on a machine";
+    HANDSHAKE_CUT = "SSH-012", Ssh, "a machine answers and ends the SSH handshake";
     UNIT_FAILED = "K3S-001", K3s, "the K3s unit of a machine failed";
     API_NOT_READY = "K3S-002", K3s, "the Kubernetes API does not become ready";
     NODE_NEVER_JOINED = "K3S-003", K3s, "a node did not join the cluster";

@@ -142,6 +142,13 @@ fn the_engine_knows_nothing_of_k3s() {
 }
 
 #[test]
+fn one_folder_knows_which_library_speaks_ssh() {
+    for source in read_all().iter().filter(|source| !source.file.starts_with("src/effects/ssh/")) {
+        assert!(!source.text.contains("russh"), "{} names russh", source.file);
+    }
+}
+
+#[test]
 fn files_are_split_before_500_lines() {
     for source in read_all().iter().filter(|source| source.tests_at > 0) {
         assert!(source.lines() <= 500, "{} has {} lines before its tests", source.file, source.lines());
