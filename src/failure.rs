@@ -113,6 +113,16 @@ impl Failure {
         Some(first)
     }
 
+    /// Whether it may pass by itself: what a machine does that boots, is loaded, or lost its network.
+    pub fn may_pass(&self) -> bool {
+        [MACHINE_NOT_ANSWERING, HANDSHAKE_CUT, CONNECTION_LOST].iter().any(|entry| entry.id == self.id)
+    }
+
+    /// Whether it is about K3s, and not about the way to a machine.
+    pub fn is_of_k3s(&self) -> bool {
+        self.kind == Kind::K3s
+    }
+
     /// Returns the exit code of the program when it ends with this failure.
     pub fn exit_code(&self) -> u8 {
         self.kind.exit_code()

@@ -1,10 +1,20 @@
 //! The nouns that every room shares.
 
+pub mod facts;
 pub mod finding;
+pub mod node_address;
+pub mod probe;
 pub mod status;
+
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use facts::Facts;
+
+/// The port of the Kubernetes API of a K3s server.
+pub const API_PORT: u16 = 6443;
 
 /// Where machines come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +82,8 @@ pub struct MachineSpec {
 pub enum MachineState {
     Running,
     Stopped,
+    /// It does not answer, so nobody knows.
+    Unreachable,
 }
 
 /// A machine that a provider says exists.
@@ -82,17 +94,6 @@ pub struct Machine {
     pub state: MachineState,
     /// The address other machines of the cluster use.
     pub address: String,
-}
-
-/// What a machine says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// Debian's name for it: `amd64`, `arm64`.
-    pub arch: String,
-    pub os: String,
-    pub cpus: u32,
-    /// Bytes.
-    pub memory: u64,
 }
 
 /// A file to have on a machine.
@@ -110,11 +111,23 @@ pub struct RemoteFile {
 #[serde(rename_all = "kebab-case")]
 pub enum Content {
     Text(String),
-    /// A file of a K3s release, such as `k3s` or `k3s-airgap-images-amd64.tar.zst`.
-    K3sRelease {
+    /// A file of a K3s release.
+    Release {
         version: String,
-        file: String,
+        file: ReleaseFile,
     },
+}
+
+/// A file of a K3s release, on this computer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseFile {
+    /// As the release calls it: `k3s`, `k3s-arm64`, `k3s-airgap-images-amd64.tar.zst`.
+    pub name: String,
+    pub path: PathBuf,
+    /// In hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
 }
 
 impl std::fmt::Debug for Content {
@@ -122,7 +135,7 @@ impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::K3sRelease { version, file } => write!(f, "K3sRelease({version}, {file})"),
+            Self::Release { version, file } => write!(f, "Release({version}, {})", file.name),
         }
     }
 }
@@ -134,6 +147,16 @@ pub struct UnitState {
     /// `active`, `activating`, `inactive`, `failed`.
     pub active: String,
     pub restarts: u32,
+    /// The last lines that it wrote.
+    pub journal: String,
+}
+
+/// A machine that answered, and what it said of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// With the address that its facts show.
+    pub machine: Machine,
+    pub facts: Facts,
 }
 
 impl Machine {
@@ -153,6 +176,15 @@ pub struct NodeStatus {
     /// Why it is not ready, in the kubelet's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// It has the control plane.
+    #[serde(skip)]
+    pub server: bool,
+    /// The address other nodes reach it at.
+    #[serde(skip)]
+    pub address: Option<String>,
+    /// When the kubelet last said whether it is ready, by its clock, in seconds since 1970.
+    #[serde(skip)]
+    pub reported: Option<i64>,
 }
 
 /// The outcome of work that checks first and acts second.

@@ -6,6 +6,7 @@ use super::{global::Global, session::Session};
 use crate::{
     failure::{Failure, NOT_CONFIRMED},
     flows,
+    steps::destroy_machines::Silent,
 };
 
 /// Remove everything the cluster owns
@@ -14,6 +15,10 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long, env = "ORCHESTRATOR_YES")]
     yes: bool,
+
+    /// Give up machines that do not answer: what is on them stays there
+    #[arg(long, env = "ORCHESTRATOR_FORCE")]
+    force: bool,
 }
 
 pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
@@ -21,10 +26,11 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     if !args.yes {
         confirm(&session.cluster.name)?;
     }
+    let silent = if args.force { Silent::GiveUp } else { Silent::Fails };
     let (_lock, state) = session.lock("destroy")?;
     session
         .run(global, "destroy", &[], &state, async |context| {
-            let ending = flows::destroy::destroy(context).await?;
+            let ending = flows::destroy::destroy(context, silent).await?;
             context.view.directory.remove()?;
             Ok(ending)
         })

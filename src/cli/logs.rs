@@ -46,8 +46,8 @@ pub async fn run(global: &Global, args: Args) -> Result<u8, Failure> {
     let session = Session::open(global, None)?;
     let stacks = session.stacks()?;
     let view = session.view(&stacks);
-    let machines = view.provider.list().await?;
-    if let Some(machine) = machines.iter().find(|machine| machine.name == args.target) {
+    let machines = view.provider.known().await?;
+    if let Some(machine) = session.called(&args.target, &machines) {
         if machine.state == MachineState::Stopped {
             return Err(Failure::new(&NO_SUCH_TARGET, format!("node `{}` is stopped", machine.name))
                 .hint("./orchestrator start"));

@@ -16,14 +16,17 @@ mod report;
 mod schema;
 mod screen;
 mod session;
+mod ssh;
 mod start;
 mod status;
 mod stop;
+mod tunnel;
 mod undeploy;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::task::LocalSet;
 
 use crate::failure::Failure;
 use global::Global;
@@ -51,6 +54,8 @@ enum Command {
     Deploy(deploy::Args),
     Undeploy(undeploy::Args),
     Kubeconfig(kubeconfig::Args),
+    Tunnel(tunnel::Args),
+    Ssh(ssh::Args),
     Logs(logs::Args),
     Doctor(doctor::Args),
     Report(report::Args),
@@ -72,7 +77,12 @@ pub fn main() -> ExitCode {
     };
     match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(run(arguments));
+            let tasks = LocalSet::new();
+            let code = tasks.block_on(&runtime, run(arguments));
+            // What is still under way is dropped where it may still speak to the runtime.
+            let context = runtime.enter();
+            drop(tasks);
+            drop(context);
             // A read from the terminal or a name look-up must not keep the program alive.
             runtime.shutdown_background();
             ExitCode::from(code)
@@ -96,6 +106,8 @@ async fn run(arguments: Arguments) -> u8 {
         Command::Deploy(args) => deploy::run(global, args).await,
         Command::Undeploy(args) => undeploy::run(global, args).await,
         Command::Kubeconfig(args) => kubeconfig::run(global, args).await,
+        Command::Ssh(args) => ssh::run(global, args).await,
+        Command::Tunnel(args) => tunnel::run(global, args).await,
         Command::Logs(args) => logs::run(global, args).await,
         Command::Doctor(args) => doctor::run(global, args).await,
         Command::Report(args) => report::run(global, args),

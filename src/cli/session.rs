@@ -3,26 +3,37 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use indicatif::MultiProgress;
+
 use super::{global::Global, interrupt, screen};
 use crate::{
-    config::{self, Overrides},
+    config::{self, Config, MachineName, Overrides},
     effects::{
-        computer::Computer,
+        computer::{Computer, variable},
+        k3s_release::{
+            DownloadedRelease, FolderRelease, K3sRelease, RehearsedRelease, Verified,
+            download::{MIRROR, Patience, RELEASES},
+        },
         kube_client::Connector,
         manifest_files,
+        ssh::SshUser,
         state_directory::{Lock, State, StateDirectory},
     },
     engine::{Ending, EventKind, Run},
     failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
     flows::{Context, View, no_cluster},
-    model::ProviderKind,
+    model::{Machine, ProviderKind},
     plan::{
         cluster::Cluster,
         real::{Abilities, PackageManager},
         resolve::resolve,
         stack::{ParsedStack, parse_stacks},
     },
-    providers::{Provider, rehearsal::RehearsalProvider},
+    providers::{
+        Provider,
+        rehearsal::RehearsalProvider,
+        ssh::{SshMachine, SshProvider},
+    },
     rehearsal::protocol::Settings,
     report::JsonLines,
 };
@@ -32,7 +43,9 @@ pub struct Session {
     pub cluster: Cluster,
     pub directory: StateDirectory,
     pub provider: Box<dyn Provider>,
+    pub release: Box<dyn K3sRelease>,
     pub computer: Computer,
+    progress: MultiProgress,
 }
 
 impl Session {
@@ -53,21 +66,35 @@ impl Session {
         };
         let mut config = parse(provider)?;
         let directory = StateDirectory::new(&base, &config.cluster.name);
+        let state = directory.load()?;
         // A cluster stays with the provider it was made by, whatever the configuration says by now.
-        let made_by = directory.load()?.and_then(|state| provider_called(&state.provider));
+        let made_by = state.as_ref().and_then(|state| provider_called(&state.provider));
         if provider.is_none() && made_by.is_some_and(|made_by| made_by != config.cluster.provider) {
             config = parse(made_by)?;
         }
         let cluster = resolve(&config, &base);
-        let settings = Settings { faults: cluster.faults.clone(), real_pace: cluster.real_pace };
-        let provider: Box<dyn Provider> = match cluster.provider {
+        let progress = screen::progress();
+        let computer = Computer::new();
+        let (provider, release): (Box<dyn Provider>, Box<dyn K3sRelease>) = match cluster.provider {
             ProviderKind::Rehearsal => {
                 let folder = directory.path().join("rehearsal");
-                Box::new(RehearsalProvider::new(folder, settings, env!("CARGO_PKG_VERSION")))
+                let settings = Settings { faults: cluster.faults.clone(), real_pace: cluster.real_pace };
+                let provider = RehearsalProvider::new(folder, settings, env!("CARGO_PKG_VERSION"));
+                (Box::new(provider), Box::new(RehearsedRelease))
+            }
+            ProviderKind::Ssh => {
+                let user = SshUser::from_environment(
+                    &directory.path().join("known_hosts"),
+                    Box::new(screen::AskBetween(progress.clone())),
+                );
+                let folder = directory.path().to_owned();
+                let id = state.map(|state| state.id);
+                let provider = SshProvider::new(&cluster.name, id, folder, ssh_machines(&config), user)?;
+                (Box::new(provider), release_of(&cluster, computer.cache()))
             }
             other => return Err(not_available(other)),
         };
-        Ok(Self { cluster, directory, provider, computer: Computer::new() })
+        Ok(Self { cluster, directory, provider, release, computer, progress })
     }
 
     /// Reads and checks the manifests of every stack.
@@ -91,6 +118,7 @@ impl Session {
             directory: &self.directory,
             stacks,
             connect: &Connector,
+            release: self.release.as_ref(),
         }
     }
 
@@ -109,6 +137,12 @@ impl Session {
             aws_credentials: self.computer.has_aws_credentials(),
             package_manager: managers.into_iter().find(|(program, _)| has(program)).map(|(_, manager)| manager),
         }
+    }
+
+    /// Returns the machine that is called so, in full or without the cluster's name.
+    pub fn called<'m>(&self, name: &str, machines: &'m [Machine]) -> Option<&'m Machine> {
+        let prefix = format!("{}-", self.cluster.name);
+        machines.iter().find(|machine| machine.name == name || machine.name.strip_prefix(&prefix) == Some(name))
     }
 
     /// Checks that the cluster left a state, before anything is made for it.
@@ -134,6 +168,7 @@ impl Session {
                 provider: self.cluster.provider.name().into(),
                 token: uuid::Uuid::new_v4().simple().to_string(),
                 merged_into: None,
+                new: true,
             };
             self.directory.save(&state)?;
             state
@@ -154,7 +189,7 @@ impl Session {
         flow: impl AsyncFnOnce(&Context<'_>) -> Result<Ending, Failure>,
     ) -> Result<u8, Failure> {
         let log = self.directory.begin_run(command)?;
-        let sinks = vec![screen::sink(global, global.verbosity()), Box::new(JsonLines(log))];
+        let sinks = vec![screen::sink(global, global.verbosity(), &self.progress), Box::new(JsonLines(log))];
         let run = Run::new(sinks, interrupt::listen(), global.timeout).called(global.program());
         run.emit(EventKind::RunStarted {
             command: command.into(),
@@ -172,6 +207,26 @@ impl Session {
         }
         Ok(code)
     }
+}
+
+fn ssh_machines(config: &Config) -> Vec<SshMachine> {
+    let machine = |(machine, host): (MachineName, &config::Host)| SshMachine {
+        name: machine.name,
+        role: machine.role,
+        address: host.address.clone(),
+        user: host.user.clone(),
+        port: host.port,
+        key: host.key.clone(),
+    };
+    config.named_hosts().map(machine).collect()
+}
+
+fn release_of(cluster: &Cluster, cache: Option<PathBuf>) -> Box<dyn K3sRelease> {
+    if let Some(folder) = &cluster.k3s.artifacts {
+        return Box::new(FolderRelease::new(folder.clone(), Verified::new(cache.as_deref())));
+    }
+    let server = variable(MIRROR).unwrap_or_else(|| RELEASES.into());
+    Box::new(DownloadedRelease::new(cache, server, Patience::default()))
 }
 
 /// Looks for the configuration, in parent folders too when it is named without a folder.

@@ -33,6 +33,14 @@ impl Computer {
         self.aws_variables || file("credentials") || file("config")
     }
 
+    /// Returns the folder of this program in the user's cache directory (XDG base directory specification). It need not
+    /// exist.
+    pub fn cache(&self) -> Option<PathBuf> {
+        let chosen = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = chosen.or_else(|| self.home.as_ref().map(|home| home.join(".cache")));
+        cache.filter(|path| path.is_absolute()).map(|path| path.join("orchestrator"))
+    }
+
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }

@@ -39,6 +39,13 @@ pub enum KubeError {
     NoSuchKind(String),
 }
 
+impl KubeError {
+    /// Whether it may pass by itself: no answer, or a server that is starting, overloaded or without a leader.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Refused(429 | 500 | 502 | 503 | 504, _))
+    }
+}
+
 impl std::fmt::Display for KubeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -131,6 +138,9 @@ pub trait Kube {
     /// Deletes in the background (dependents after the object).
     async fn delete(&self, object: &ObjectRef) -> Result<(), KubeError>;
 
+    /// Ends a pod unless a disruption budget forbids it.
+    async fn evict(&self, namespace: &str, pod: &str) -> Result<(), KubeError>;
+
     /// Returns lines of a container's log.
     async fn logs(&self, namespace: &str, pod: &str, query: &LogQuery) -> Result<String, KubeError>;
 
@@ -171,6 +181,18 @@ pub async fn nodes(kube: &dyn Kube) -> Result<Vec<NodeStatus>, KubeError> {
     Ok(nodes)
 }
 
+/// Returns the later of a condition's two times.
+fn reported(condition: &Value) -> Option<i64> {
+    let time = |key: &str| condition[key].as_str()?.parse::<jiff::Timestamp>().ok();
+    time("lastHeartbeatTime").max(time("lastTransitionTime")).map(jiff::Timestamp::as_second)
+}
+
+fn internal_address(node: &Value) -> Option<String> {
+    let addresses = node["status"]["addresses"].as_array()?;
+    let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
+    Some(internal["address"].as_str()?.to_owned())
+}
+
 fn node_status(node: &Value) -> NodeStatus {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let conditions = node["status"]["conditions"].as_array();
@@ -185,5 +207,8 @@ fn node_status(node: &Value) -> NodeStatus {
         ready: is_ready,
         version: text(&node["status"]["nodeInfo"]["kubeletVersion"]),
         reason: (!is_ready).then_some(reason),
+        address: internal_address(node),
+        reported: ready.and_then(reported),
+        server: !node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"].is_null(),
     }
 }

@@ -9,7 +9,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::kube::{Connect, FIELD_MANAGER, Kube, KubeError, LogQuery, ObjectRef, ServedKind};
 use crate::failure::{Failure, KUBECONFIG_UNUSABLE};
@@ -195,7 +195,10 @@ impl Kube for KubeClient {
     async fn ready(&self) -> Result<(), KubeError> {
         let request =
             Request::get("/readyz").body(Vec::new()).map_err(|error| KubeError::Unreachable(error.to_string()))?;
-        within(self.client.request_text(request)).await.map(drop)
+        match within(self.client.request_text(request)).await {
+            Err(KubeError::Refused(code, words)) => Err(KubeError::Refused(code, failing_checks(&words))),
+            answer => answer.map(drop),
+        }
     }
 
     async fn kinds(&self) -> Result<Rc<[ServedKind]>, KubeError> {
@@ -260,6 +263,13 @@ impl Kube for KubeClient {
         self.send(Method::DELETE, &path, "application/json", Vec::new()).await.map(drop)
     }
 
+    async fn evict(&self, namespace: &str, pod: &str) -> Result<(), KubeError> {
+        let eviction =
+            json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}});
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction");
+        self.send(Method::POST, &path, "application/json", eviction.to_string().into_bytes()).await.map(drop)
+    }
+
     async fn logs(&self, namespace: &str, pod: &str, query: &LogQuery) -> Result<String, KubeError> {
         let request = Request::get(log_path(namespace, pod, query, false))
             .body(Vec::new())
@@ -282,6 +292,12 @@ impl Kube for KubeClient {
     }
 }
 
+/// Returns the checks of `/readyz` that fail, of its list of all.
+fn failing_checks(words: &str) -> String {
+    let failing: Vec<_> = words.lines().filter_map(|line| line.strip_prefix("[-]")).collect();
+    if failing.is_empty() { words.into() } else { failing.join(", ") }
+}
+
 fn percent_encode(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
@@ -290,6 +306,15 @@ fn percent_encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_the_checks_of_an_api_only_those_that_fail_are_told() {
+        assert_eq!(
+            failing_checks("[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed"),
+            "etcd failed: reason withheld"
+        );
+        assert_eq!(failing_checks("not found"), "not found");
+    }
 
     #[test]
     fn a_selector_is_safe_in_an_address() {

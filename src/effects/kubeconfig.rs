@@ -13,16 +13,20 @@ use crate::failure::{Failure, KUBECONFIG_UNUSABLE};
 
 const SECTIONS: [&str; 3] = ["clusters", "users", "contexts"];
 
-/// Renames the cluster, user and context of K3s's own kubeconfig, all called `default`, and points it at `server`.
+/// Renames the cluster, user and context of K3s's own kubeconfig, all called `default`, and points it at `server`, which
+/// proves itself as `tls_name` whatever its address is.
 ///
 /// # Errors
 /// When `text` is not a kubeconfig.
-pub fn rename(text: &str, name: &str, server: &str) -> Result<String, Failure> {
+pub fn rename(text: &str, name: &str, server: &str, tls_name: Option<&str>) -> Result<String, Failure> {
     let mut config = parse(text, Path::new("/etc/rancher/k3s/k3s.yaml"))?;
     for section in SECTIONS {
         config[section][0]["name"] = json!(name);
     }
     config["clusters"][0]["cluster"]["server"] = json!(server);
+    if let Some(tls_name) = tls_name {
+        config["clusters"][0]["cluster"]["tls-server-name"] = json!(tls_name);
+    }
     config["contexts"][0]["context"]["cluster"] = json!(name);
     config["contexts"][0]["context"]["user"] = json!(name);
     config["current-context"] = json!(name);
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn k3s_kubeconfig_is_renamed_by_structure_and_not_by_text() {
-        let renamed = rename(K3S, "school", "https://10.0.0.4:6443").unwrap();
+        let renamed = rename(K3S, "school", "https://10.0.0.4:6443", Some("school")).unwrap();
         let config = parse(&renamed, Path::new("x")).unwrap();
         assert_eq!(config["current-context"], "school");
         assert_eq!(config["clusters"][0]["cluster"]["server"], "https://10.0.0.4:6443");
@@ -149,9 +153,9 @@ mod tests {
     fn merging_keeps_what_is_there_and_unmerging_takes_only_ours() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kube/config");
-        let theirs = rename(K3S, "work", "https://work:6443").unwrap();
+        let theirs = rename(K3S, "work", "https://work:6443", None).unwrap();
         assert!(merge(&path, &theirs).unwrap());
-        let ours = rename(K3S, "school", "https://127.0.0.1:1").unwrap();
+        let ours = rename(K3S, "school", "https://127.0.0.1:1", None).unwrap();
         assert!(merge(&path, &ours).unwrap());
         assert!(!merge(&path, &ours).unwrap());
         let names = |path: &Path| -> Vec<String> {

@@ -1,10 +1,14 @@
 //! The outside world behind traits: machines, the Kubernetes API, this computer, the state directory.
 
+pub mod certificate_authority;
 pub mod computer;
 pub mod host;
+pub mod k3s_release;
 pub mod kube;
 pub mod kube_client;
 pub mod kubeconfig;
+pub mod lock;
 pub mod manifest_files;
+pub mod remote_host;
 pub mod ssh;
 pub mod state_directory;

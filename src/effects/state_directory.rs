@@ -2,13 +2,15 @@
 
 use std::{
     fs::{self, DirBuilder, File, Permissions},
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use super::lock::Lock;
+use super::lock::{self, Asked};
 use crate::failure::{Failure, LOCKED, STATE_UNUSABLE};
 
 /// The folder that holds one folder per cluster.
@@ -26,6 +28,9 @@ pub struct State {
     /// Whether the user's own kubeconfig was given this cluster, and where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<PathBuf>,
+    /// It was made by this run: the cluster is new, or its state directory was lost.
+    #[serde(skip)]
+    pub new: bool,
 }
 
 /// The state directory of one cluster. It need not exist.
@@ -34,10 +39,6 @@ pub struct StateDirectory {
     root: PathBuf,
     path: PathBuf,
 }
-
-/// Held while a run may change the cluster; the kernel frees it when the process ends, however it ends.
-#[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl StateDirectory {
     /// The state directory of `cluster`, for a configuration in the folder `base`.
@@ -88,17 +89,11 @@ impl StateDirectory {
     /// When another run holds it: the failure names its process and command.
     pub fn lock(&self, command: &str) -> Result<Lock, Failure> {
         let path = self.path.join("lock");
-        let unusable = |error: io::Error| self.unusable("open", &path, &error);
-        let options = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
-        let mut file = options.open(&path).map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {
-                let holder = format!("process {} (`orchestrator {command}`)\n", std::process::id());
-                file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(unusable)?;
-                Ok(Lock(file))
-            }
-            Err(fs::TryLockError::WouldBlock) => Err(locked(&mut file)),
-            Err(fs::TryLockError::Error(error)) => Err(unusable(error)),
+        match lock::ask(&path, &format!("`orchestrator {command}`")) {
+            Ok(Asked::Got(lock)) => Ok(lock),
+            Ok(Asked::HeldBy(holder)) => Err(Failure::new(&LOCKED, format!("{holder} is working on this cluster"))
+                .hint("wait for it to end, or interrupt it with Ctrl-C where it runs")),
+            Err(error) => Err(self.unusable("open", &path, &error)),
         }
     }
 
@@ -183,16 +178,6 @@ impl StateDirectory {
     }
 }
 
-fn locked(file: &mut File) -> Failure {
-    let mut holder = String::new();
-    let holder = match file.read_to_string(&mut holder) {
-        Ok(_) if !holder.trim().is_empty() => holder.trim().to_owned(),
-        _ => "another process".into(),
-    };
-    Failure::new(&LOCKED, format!("{holder} is working on this cluster"))
-        .hint("wait for it to end, or interrupt it with Ctrl-C where it runs")
-}
-
 /// Writes a file by a rename, mode 0600, so that nobody ever sees half of it.
 ///
 /// # Errors
@@ -219,7 +204,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let directory = StateDirectory::new(base.path(), "one");
         directory.prepare().unwrap();
-        let state = State { id: "x".into(), provider: "rehearsal".into(), token: "t".into(), merged_into: None };
+        let state =
+            State { id: "x".into(), provider: "rehearsal".into(), token: "t".into(), merged_into: None, new: false };
         directory.save(&state).unwrap();
         directory.begin_run("create").unwrap();
         assert_eq!(mode(directory.path()), 0o700);

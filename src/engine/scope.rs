@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     failure::{Entry, Failure},
-    model::{Done, Machine, MachineSpec},
+    model::{Done, Machine, MachineSpec, Reached},
 };
 
 /// How many machines are worked on at the same time.
@@ -30,6 +30,12 @@ pub trait Named {
 impl Named for Machine {
     fn name(&self) -> &str {
         &self.name
+    }
+}
+
+impl Named for Reached {
+    fn name(&self) -> &str {
+        &self.machine.name
     }
 }
 

@@ -1,28 +1,32 @@
 use super::{
     Context,
     deploy::{deploy_stacks, notes},
-    node::nodes_from,
+    node::{Nodes, nodes_from},
 };
 use crate::{
     engine::Ending,
     failure::Failure,
     steps::{
-        await_addons::await_addons, check_provider::check_provider, create_machines::create_machines,
-        list_machines::list_machines, prepare_provider::prepare_provider, remove_nodes::remove_nodes,
+        check_provider::check_provider,
+        create_machines::create_machines,
+        k3s::{await_addons::await_addons, remove_nodes::remove_nodes},
+        list_machines::list_machines,
+        prepare_provider::prepare_provider,
     },
 };
 
-/// From nothing, or from anything in between, to the cluster as configured with its stacks ready.
+/// From nothing, or from anything in between, to the cluster as configured with its stacks ready. Of agents that must
+/// restart, `max_unavailable` do at the same time.
 ///
 /// # Errors
 /// What could not be done; everything made so far stays, and running again continues.
-pub async fn create(context: &Context<'_>) -> Result<Ending, Failure> {
+pub async fn create(context: &Context<'_>, max_unavailable: usize) -> Result<Ending, Failure> {
     let (run, view) = (context.run, &context.view);
     check_provider(run, view.provider).await?; // nothing is touched before this computer can do it
     prepare_provider(run, view.provider).await?;
     let existing = list_machines(run, view.provider).await?;
     let machines = create_machines(run, view.provider, &view.cluster.machines).await?;
-    let kube = nodes_from(context, &machines).await?;
+    let Nodes { kube, machines } = nodes_from(context, &machines, max_unavailable).await?;
     let unwanted: Vec<_> =
         existing.into_iter().filter(|machine| machines.iter().all(|wanted| wanted.name != machine.name)).collect();
     if !unwanted.is_empty() {

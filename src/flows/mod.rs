@@ -16,6 +16,7 @@ use futures::future::{Either, select};
 
 use crate::{
     effects::{
+        k3s_release::K3sRelease,
         kube::{Connect, Kube},
         state_directory::{State, StateDirectory},
     },
@@ -34,6 +35,7 @@ pub struct View<'a> {
     pub directory: &'a StateDirectory,
     pub stacks: &'a [ParsedStack],
     pub connect: &'a dyn Connect,
+    pub release: &'a dyn K3sRelease,
 }
 
 /// What a command that changes things works with.
@@ -52,7 +54,7 @@ impl View<'_> {
     /// When there is none.
     pub async fn kube(&self) -> Result<Rc<dyn Kube>, Failure> {
         let text = self.directory.read_kubeconfig().ok_or_else(|| no_cluster(&self.cluster.name))?;
-        self.connect.connect(&text).await
+        self.connect.connect(&self.provider.way_to_api(text).await?).await
     }
 }
 

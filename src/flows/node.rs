@@ -4,34 +4,91 @@ use std::rc::Rc;
 
 use super::Context;
 use crate::{
-    effects::kube::Kube,
-    failure::{BUG, Failure},
-    model::{Machine, Role},
+    effects::{kube::Kube, state_directory::State},
+    failure::Failure,
+    model::{Machine, Reached, Role},
+    plan::preflight::lost_id,
     steps::{
-        await_nodes::await_nodes,
-        join_nodes::{install_servers, join_agents, of_role},
+        k3s::{
+            await_nodes::await_nodes,
+            begin_cluster::begin_cluster,
+            check_machines::check_machines,
+            check_release::{check_release, has_other_release},
+            fetch_k3s::fetch_k3s,
+            forget_rebuilt_nodes::{forget_rebuilt_nodes, is_empty},
+            install_k3s::{Parts, install_k3s},
+            join_servers::join_servers,
+            roll_nodes::roll_nodes,
+            write_kubeconfig::write_kubeconfig,
+        },
         reach_machines::reach_machines,
-        stage_k3s::stage_k3s,
-        write_kubeconfig::write_kubeconfig,
     },
 };
 
-/// Makes a ready node of every machine and returns the cluster's API.
-pub async fn nodes_from(context: &Context<'_>, machines: &[Machine]) -> Result<Rc<dyn Kube>, Failure> {
+/// The nodes of a cluster.
+pub struct Nodes {
+    pub kube: Rc<dyn Kube>,
+    /// With the addresses that they have now.
+    pub machines: Vec<Machine>,
+}
+
+/// Makes a ready node of every machine and returns the cluster's API. Of agents that must restart, `max_unavailable` do at
+/// the same time.
+pub async fn nodes_from(context: &Context<'_>, machines: &[Machine], max_unavailable: usize) -> Result<Nodes, Failure> {
     let (run, view) = (context.run, &context.view);
     let (cluster, provider) = (view.cluster, view.provider);
-    let (servers, agents) = (of_role(machines, Role::Server), of_role(machines, Role::Agent));
-    let first = *servers.first().ok_or_else(|| Failure::new(&BUG, "a cluster without servers passed the checks"))?;
+    let reached = reach_machines(run, provider, machines).await?;
+    let id = cluster_id(context, &reached)?;
+    check_machines(run, cluster, &id, &reached).await?; // nothing is written before all can do it
+    let release = fetch_k3s(run, view.release, cluster, &reached).await?;
+    let joined = begin_cluster(run, provider, &reached, &context.state.token).await?;
+    let parts = Parts { provider, cluster, id: &id, joined: &joined, release: &release, machines: &reached };
+    let rebuilt = reached.iter().any(is_empty);
+    let other_release = reached.iter().any(|reached| has_other_release(reached, &release));
+    if (rebuilt || other_release) && lives(&reached, &joined.lead) {
+        let kube = connect(context, api_server(context, &reached, parts.lead())).await?;
+        if other_release {
+            check_release(run, kube.as_ref(), cluster).await?;
+        }
+        if rebuilt {
+            forget_rebuilt_nodes(run, kube.as_ref(), &reached, &joined).await?;
+        }
+    }
+    let staged = install_k3s(run, &parts).await?;
+    join_servers(run, &parts, &staged).await?;
+    let kube = connect(context, api_server(context, &reached, parts.lead())).await?;
+    let machines: Vec<_> = reached.iter().map(|reached| reached.machine.clone()).collect();
+    await_nodes(run, provider, kube.as_ref(), &staged, parts.lead()).await?;
+    roll_nodes(run, &parts, kube.as_ref(), &staged, max_unavailable).await?;
+    Ok(Nodes { kube, machines })
+}
 
-    reach_machines(run, provider, machines).await?;
-    stage_k3s(run, provider, cluster, machines).await?;
-    let token = install_servers(run, provider, cluster, &servers, &context.state.token).await?;
-    let join = join_agents(run, provider, cluster, first, &agents, &token);
-    let connect = async {
-        let text = write_kubeconfig(run, provider, first, view.directory, &cluster.name).await?;
-        view.connect.connect(&text).await
-    };
-    let ((), kube) = futures::future::try_join(join, connect).await?;
-    await_nodes(run, kube.as_ref(), machines).await?;
-    Ok(kube)
+/// Returns the id of the cluster: of one whose state directory was lost, that which its machines remember.
+fn cluster_id(context: &Context<'_>, reached: &[Reached]) -> Result<String, Failure> {
+    let lost = context.state.new.then(|| lost_id(context.view.cluster, reached)).flatten();
+    if let Some(id) = &lost {
+        context.view.directory.save(&State { id: id.clone(), ..context.state.clone() })?;
+    }
+    Ok(lost.unwrap_or_else(|| context.state.id.clone()))
+}
+
+/// Whether the server that others join through is up.
+fn lives(reached: &[Reached], lead: &str) -> bool {
+    let is_up = |reached: &Reached| reached.facts.k3s.active(reached.machine.role) == Some("active");
+    reached.iter().any(|reached| reached.machine.name == lead && is_up(reached))
+}
+
+/// Returns the server that the kubeconfig names, as long as it runs, so that the kubeconfig stays as it is; else the one
+/// that others join through.
+fn api_server<'m>(context: &Context<'_>, reached: &'m [Reached], lead: &'m Machine) -> &'m Machine {
+    let kubeconfig = context.view.directory.read_kubeconfig().unwrap_or_default();
+    let named = |reached: &&Reached| kubeconfig.contains(&format!("//{}:", reached.machine.address));
+    let runs = |reached: &&Reached| reached.facts.k3s.active(Role::Server) == Some("active");
+    reached.iter().filter(named).find(runs).map_or(lead, |reached| &reached.machine)
+}
+
+async fn connect(context: &Context<'_>, server: &Machine) -> Result<Rc<dyn Kube>, Failure> {
+    let view = &context.view;
+    let text = write_kubeconfig(context.run, view.provider, server, view.directory, &view.cluster.name).await?;
+    view.connect.connect(&text).await
 }

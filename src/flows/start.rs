@@ -1,6 +1,10 @@
 use std::collections::BTreeSet;
 
-use super::{Context, node::nodes_from, some, status};
+use super::{
+    Context,
+    node::{Nodes, nodes_from},
+    some, status,
+};
 use crate::{
     effects::kube::Kube,
     engine::Ending,
@@ -23,7 +27,7 @@ pub async fn start(context: &Context<'_>) -> Result<Ending, Failure> {
     some(&machines, &view.cluster.name)?;
     prepare_provider(run, view.provider).await?;
     let machines = start_machines(run, view.provider, &machines).await?;
-    let kube = nodes_from(context, &machines).await?;
+    let Nodes { kube, .. } = nodes_from(context, &machines, 1).await?;
     let images = references(&view.cluster.images);
     let deployed = deployed(kube.as_ref(), view.stacks).await?;
     deploy::await_stacks(run, kube.as_ref(), &deployed, Advice { kubectl: context.kubectl, references: &images })

@@ -32,6 +32,8 @@ pub struct K3s {
     pub artifacts: Option<PathBuf>,
     /// `[k3s.config]`, merged into `/etc/rancher/k3s/config.yaml`.
     pub config: Map<String, Value>,
+    /// `[k3s.registries]`, written as `/etc/rancher/k3s/registries.yaml`.
+    pub registries: Option<Map<String, Value>>,
 }
 
 /// The images to build and how they reach the nodes.

@@ -21,7 +21,7 @@ pub enum PackageManager {
 }
 
 /// The providers that this version has.
-pub const PROVIDERS: &[ProviderKind] = &[ProviderKind::Rehearsal];
+pub const PROVIDERS: &[ProviderKind] = &[ProviderKind::Rehearsal, ProviderKind::Ssh];
 
 /// Says how to make a rehearsal real on a computer with these abilities; `None` when it is no rehearsal.
 pub fn next_step(provider: ProviderKind, abilities: Abilities) -> Option<String> {

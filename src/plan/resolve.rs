@@ -38,6 +38,7 @@ fn k3s(config: &Config, base: &Path) -> K3s {
         version: config.k3s.version.clone(),
         artifacts: config.k3s.artifacts.as_ref().map(|folder| absolute(base, folder)),
         config: config.k3s.config.clone(),
+        registries: (!config.k3s.registries.is_empty()).then(|| config.k3s.registries.clone()),
     }
 }
 

@@ -69,6 +69,7 @@ fn machines(cluster: &Cluster, observed: &Observed, problems: &mut Vec<String>) 
         let machine = observed.machines.iter().find(|machine| machine.name == spec.name);
         match machine.map(|machine| machine.state) {
             Some(MachineState::Running) => {}
+            Some(MachineState::Unreachable) => problems.push(format!("machine {} does not answer", spec.name)),
             Some(MachineState::Stopped) => problems.push(format!("machine {} is stopped", spec.name)),
             None => problems.push(format!("machine {} does not exist", spec.name)),
         }

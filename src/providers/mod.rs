@@ -1,6 +1,9 @@
 //! Where machines come from.
 
 pub mod rehearsal;
+pub mod ssh;
+
+use std::{rc::Rc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -23,6 +26,11 @@ pub trait Provider {
     /// Returns the cluster's machines, as the outside world knows them.
     async fn list(&self) -> Result<Vec<Machine>, Failure>;
 
+    /// Returns the cluster's machines as they are remembered or configured; nobody is asked.
+    async fn known(&self) -> Result<Vec<Machine>, Failure> {
+        self.list().await
+    }
+
     /// Has this machine, with power.
     async fn create(&self, spec: &MachineSpec) -> Result<Done<Machine>, Failure>;
 
@@ -34,6 +42,11 @@ pub trait Provider {
 
     async fn destroy(&self, machine: &Machine) -> Result<Done<()>, Failure>;
 
+    /// Forgets a machine that does not answer and will not come back: what is on it stays there.
+    async fn give_up(&self, _: &Machine) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Ends what was only needed while machines have power.
     async fn rest(&self) -> Result<Done<()>, Failure>;
 
@@ -44,10 +57,24 @@ pub trait Provider {
     async fn leftovers(&self) -> Result<Vec<String>, Failure>;
 
     /// Returns the machine to work on. Whether it answers shows at the first operation.
-    fn host(&self, machine: &Machine) -> Box<dyn Host + '_>;
+    fn host(&self, machine: &Machine) -> Rc<dyn Host + '_>;
+
+    /// How long a machine may take until it answers.
+    fn boots_within(&self) -> Duration;
 
     /// Returns the URL at which this computer reaches the Kubernetes API of a server.
     async fn api_url(&self, server: &Machine) -> Result<String, Failure>;
+
+    /// Returns a kubeconfig through which this computer reaches the API now, as long as this provider lives.
+    async fn way_to_api(&self, kubeconfig: String) -> Result<String, Failure> {
+        Ok(kubeconfig)
+    }
+
+    /// Opens a shell on a machine or runs a command there, on the streams of this process. Returns its exit status.
+    async fn shell(&self, machine: &Machine, command: Option<&[String]>) -> Result<u8, Failure>;
+
+    /// Returns the name that the API proves to have, where its address may change.
+    fn api_name<'c>(&self, cluster: &'c str) -> Option<&'c str>;
 
     /// Returns when what the provider needs between [`Provider::prepare`] and [`Provider::rest`] is gone; never, where
     /// there is no such thing.

@@ -129,7 +129,7 @@ impl K3s {
                 self.say(
                     name,
                     "level=error msg=\"Failed to validate connection to cluster: context deadline exceeded\" \
-                     (ordered in [rehearsal.faults])",
+                     cannot join (ordered in [rehearsal.faults])",
                 );
                 std::future::pending::<()>().await;
             }
@@ -240,8 +240,8 @@ impl K3s {
         self.world.deliver(name, reference);
     }
 
-    /// Returns a file that K3s writes on a server.
-    pub fn file(&self, name: &str, path: &str) -> Option<String> {
+    /// Returns a file that K3s writes on a server; `given_ca` is the CA that it found there, if any.
+    pub fn file(&self, name: &str, path: &str, given_ca: Option<&str>) -> Option<String> {
         let inner = self.lock();
         let unit = inner.units.get(name)?;
         if unit.role != Role::Server || unit.active != "active" {
@@ -250,7 +250,8 @@ impl K3s {
         match path {
             KUBECONFIG => Some(self.identity.kubeconfig.clone()),
             FULL_TOKEN => {
-                inner.secret.as_ref().map(|secret| format!("K10{}::server:{secret}\n", self.identity.ca_hash))
+                let ca_hash = given_ca.map_or_else(|| self.identity.ca_hash.clone(), super::kubeconfig::ca_hash);
+                inner.secret.as_ref().map(|secret| format!("K10{ca_hash}::server:{secret}\n"))
             }
             _ => None,
         }
@@ -263,7 +264,7 @@ fn read_start(record: &Record, role: Role) -> Result<Start, String> {
         Some(Content::Text(text)) => Ok(text.as_str()),
         _ => Err(format!("level=fatal msg=\"open {path}: no such file or directory\"")),
     };
-    let Some(Content::K3sRelease { version, .. }) = record.files.get(BINARY).map(|file| &file.content) else {
+    let Some(version) = record.k3s_version() else {
         return Err(format!("{BINARY}: No such file or directory (status=203/EXEC)"));
     };
     let config: Value = serde_saphyr::from_str(text(CONFIG)?)
@@ -277,7 +278,7 @@ fn read_start(record: &Record, role: Role) -> Result<Start, String> {
         name: setting("node-name").unwrap_or_else(|| record.machine.name.clone()),
         role,
         address: record.machine.address.clone(),
-        version: version.clone(),
+        version: version.into(),
         cpus: record.spec.cpus,
         memory: record.spec.memory,
         running: true,

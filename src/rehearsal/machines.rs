@@ -16,8 +16,17 @@ use super::{
     k3s::K3s,
     protocol::{Answer, Call, Folder, Operation, Settings},
 };
-use crate::model::{Content, Facts, Machine, MachineSpec, MachineState, RemoteFile, UnitState};
+use crate::model::{
+    Content, Facts, Machine, MachineSpec, MachineState, RemoteFile, Role, UnitState,
+    facts::{Installed, InstalledUnit, Owner},
+};
 
+const CLUSTER: &str = "/etc/rancher/k3s/orchestrator-cluster";
+const BINARY: &str = "/usr/local/bin/k3s";
+const CA: &str = "/var/lib/rancher/k3s/server/tls/server-ca.crt";
+const STARTED_WITH: &str = "/etc/rancher/k3s/orchestrator-started-with";
+/// How many of a unit's last lines are told with its state.
+const UNIT_LINES: usize = 20;
 /// How long a machine boots.
 const BOOT: Duration = Duration::from_millis(80);
 /// The first machine's number (198.18.0.11) in the range RFC 2544 sets aside for tests: nobody answers there.
@@ -34,6 +43,24 @@ pub struct Record {
     pub images: BTreeSet<String>,
     #[serde(skip)]
     pub answers_from: Option<Instant>,
+}
+
+impl Record {
+    /// Returns the release of the K3s that was put there.
+    pub fn k3s_version(&self) -> Option<&str> {
+        match &self.files.get(BINARY)?.content {
+            Content::Release { version, .. } => Some(version),
+            Content::Text(_) => None,
+        }
+    }
+
+    /// Returns the text of a file that was put there.
+    fn text(&self, path: &str) -> Option<&str> {
+        match &self.files.get(path)?.content {
+            Content::Text(text) => Some(text),
+            Content::Release { .. } => None,
+        }
+    }
 }
 
 /// All machines of the rehearsal.
@@ -174,14 +201,17 @@ impl Machines {
         }
         let name = record.machine.name.clone();
         match operation {
-            Operation::Facts => Answer::Facts(Facts {
+            Operation::Facts => Answer::Facts(Box::new(Facts {
                 arch: debian_arch().into(),
                 os: "rehearsal".into(),
                 cpus: record.spec.cpus,
                 memory: record.spec.memory,
-            }),
+                k3s: self.installed(record),
+                ..Facts::default()
+            })),
             Operation::Put(files) => Answer::Changed(put(record, files)),
             Operation::Read(path) => Answer::File(self.read(record, &path)),
+            Operation::K3sVersion => Answer::Text(record.k3s_version().unwrap_or_default().into()),
             Operation::StartUnit { unit, restart } => {
                 let enabled = record.enabled.insert(unit.clone());
                 let started = if restart || self.k3s.needs_start(&name) {
@@ -196,7 +226,8 @@ impl Machines {
             Operation::StopUnit(_) => Answer::Done { changed: self.k3s.stop(&name) },
             Operation::UnitState(unit) => {
                 let (active, restarts) = self.k3s.state(&name);
-                Answer::Unit(UnitState { enabled: record.enabled.contains(&unit), active, restarts })
+                let journal = self.k3s.journal(&name, UNIT_LINES);
+                Answer::Unit(UnitState { enabled: record.enabled.contains(&unit), active, restarts, journal })
             }
             Operation::Journal { lines, .. } => Answer::Text(self.k3s.journal(&name, lines)),
             Operation::DeliverImages(references) => {
@@ -210,15 +241,29 @@ impl Machines {
         }
     }
 
+    /// Returns what a real machine would say of its K3s.
+    fn installed(&self, record: &Record) -> Installed {
+        let was_node = !record.enabled.is_empty();
+        let role = record.machine.role;
+        let (active, _) = self.k3s.state(&record.machine.name);
+        let units = if was_node { vec![InstalledUnit { role, ours: true, active }] } else { Vec::new() };
+        Installed {
+            owner: record.text(CLUSTER).and_then(Owner::parse),
+            units,
+            server_data: was_node && role == Role::Server,
+            agent_data: was_node,
+            joined: None,
+            started_with: record.text(STARTED_WITH).map(str::to_owned),
+        }
+    }
+
     /// Files that K3s writes are made when they are asked for; the others are what was put there.
     fn read(&self, record: &Record, path: &str) -> Option<String> {
-        if let Some(text) = self.k3s.file(&record.machine.name, path) {
+        let given_ca = record.text(CA);
+        if let Some(text) = self.k3s.file(&record.machine.name, path, given_ca) {
             return Some(text);
         }
-        match &record.files.get(path)?.content {
-            Content::Text(text) => Some(text.clone()),
-            Content::K3sRelease { .. } => None,
-        }
+        record.text(path).map(str::to_owned)
     }
 
     fn save(&self, record: &Record) -> io::Result<()> {

@@ -70,6 +70,7 @@ fn machines(status: &Status) -> String {
         let state = match machine.state {
             Some(MachineState::Running) => "running",
             Some(MachineState::Stopped) => "stopped",
+            Some(MachineState::Unreachable) => "unreachable",
             None => "absent",
         };
         table.add_row([
@@ -130,7 +131,15 @@ mod tests {
 
     #[test]
     fn what_is_there_and_what_is_not() {
-        let node = NodeStatus { name: "shop-server-1".into(), ready: true, version: "v1".into(), reason: None };
+        let node = NodeStatus {
+            name: "shop-server-1".into(),
+            ready: true,
+            version: "v1".into(),
+            reason: None,
+            server: true,
+            address: None,
+            reported: None,
+        };
         let status = Status {
             id: Some("4711".into()),
             state: ClusterState::Partial,

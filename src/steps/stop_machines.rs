@@ -25,10 +25,12 @@ pub async fn stop_machines(run: &Run, provider: &dyn Provider, machines: &[Machi
 }
 
 async fn stop_machine(provider: &dyn Provider, machine: &Machine, scope: &Scope<'_>) -> Result<Done<()>, Failure> {
-    if machine.state == MachineState::Running
-        && let Err(failure) = provider.host(machine).stop_unit(machine.role.unit()).await
-    {
-        scope.warn(format!("K3s was not stopped before the power: {failure}"));
+    let mut changed = false;
+    if machine.state == MachineState::Running {
+        match provider.host(machine).stop_unit(machine.role.unit()).await {
+            Ok(stopped) => changed = stopped.changed(),
+            Err(failure) => scope.warn(format!("K3s was not stopped before the power: {failure}")),
+        }
     }
-    provider.stop(machine).await
+    Ok(Done::when(provider.stop(machine).await?.changed() || changed, ()))
 }

@@ -84,7 +84,7 @@ fn a_server_whose_unit_fails() {
     case(&Case {
         fault: "unit-fails = [\"server-1\"]",
         exit_code: 6,
-        id: "K3S-001",
+        id: "PRE-011",
         says: &["shop-server-1", "memory cgroup"],
     });
 }

@@ -207,6 +207,7 @@ async fn dial_tcp(host: &HostConfig) -> Result<TcpStream, SshError> {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
                     let _ = stream.set_nodelay(true);
+                    give_up_with_keepalive(&stream, host);
                     return Ok(stream);
                 }
                 Err(error) => last = why(&error),
@@ -218,6 +219,15 @@ async fn dial_tcp(host: &HostConfig) -> Result<TcpStream, SshError> {
         Ok(result) => result.map_err(unreachable),
         Err(_) => Err(unreachable(Unreachable::TimedOut(seconds))),
     }
+}
+
+/// Has the kernel end a connection whose bytes nobody acknowledges: while they wait to be sent, no keepalive is.
+fn give_up_with_keepalive(stream: &TcpStream, host: &HostConfig) {
+    let patience = host.alive_interval * u32::try_from(host.alive_count).unwrap_or(1);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, patience.as_millis() as u32);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, patience);
 }
 
 fn why(error: &io::Error) -> Unreachable {

@@ -65,8 +65,9 @@ impl Ssh {
         if ended.ok() {
             return Ok(Done::when(verdict != "same\n", ()));
         }
-        let last = said.lines().rfind(|line| !line.trim().is_empty());
-        Err(failed(last.map_or_else(|| ended.to_string(), str::to_owned)))
+        // The machine's own words come last, their cause before them.
+        let words: Vec<_> = said.lines().rev().filter(|line| !line.trim().is_empty()).collect();
+        Err(failed(if words.is_empty() { ended.to_string() } else { words.join(": ") }))
     }
 
     async fn send(

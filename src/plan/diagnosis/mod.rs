@@ -2,6 +2,7 @@
 
 mod advice;
 mod container;
+pub mod k3s;
 mod pending;
 
 use std::time::Duration;

@@ -1,12 +1,17 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::RehearsalProvider;
 use crate::{
-    effects::host::Host,
+    effects::host::{Host, OnLine, OnProgress},
     failure::{Failure, MACHINE_NOT_ANSWERING},
-    model::{Done, Facts, Machine, RemoteFile, UnitState},
+    model::{Done, Facts, Machine, RemoteFile, UnitState, probe::Probe},
     rehearsal::protocol::{Answer, Call, Operation},
 };
+
+/// How often a followed journal is read.
+const READ_EVERY: Duration = Duration::from_millis(500);
 
 /// A machine that the rehearsal process plays.
 pub struct RehearsalHost<'p> {
@@ -48,12 +53,12 @@ impl<'p> RehearsalHost<'p> {
 impl Host for RehearsalHost<'_> {
     async fn facts(&self) -> Result<Facts, Failure> {
         match self.operate(Operation::Facts).await? {
-            Answer::Facts(facts) => Ok(facts),
+            Answer::Facts(facts) => Ok(*facts),
             answer => Err(self.unexpected(&answer)),
         }
     }
 
-    async fn put(&self, files: &[RemoteFile]) -> Result<Done<Vec<String>>, Failure> {
+    async fn put(&self, files: &[RemoteFile], _: OnProgress<'_>) -> Result<Done<Vec<String>>, Failure> {
         match self.operate(Operation::Put(files.to_vec())).await? {
             Answer::Changed(paths) => Ok(Done::when(!paths.is_empty(), paths)),
             answer => Err(self.unexpected(&answer)),
@@ -63,6 +68,13 @@ impl Host for RehearsalHost<'_> {
     async fn read(&self, path: &str) -> Result<Option<String>, Failure> {
         match self.operate(Operation::Read(path.into())).await? {
             Answer::File(text) => Ok(text),
+            answer => Err(self.unexpected(&answer)),
+        }
+    }
+
+    async fn k3s_version(&self) -> Result<String, Failure> {
+        match self.operate(Operation::K3sVersion).await? {
+            Answer::Text(version) => Ok(version),
             answer => Err(self.unexpected(&answer)),
         }
     }
@@ -89,7 +101,48 @@ impl Host for RehearsalHost<'_> {
         }
     }
 
+    async fn follow_journal(&self, unit: &str, lines: usize, on_line: OnLine<'_>) -> Result<(), Failure> {
+        let mut before = String::new();
+        loop {
+            let now = self.journal(unit, lines.max(1)).await?;
+            for line in fresh(&before, &now) {
+                on_line(line);
+            }
+            before = now;
+            tokio::time::sleep(READ_EVERY).await;
+        }
+    }
+
+    async fn save_snapshot(&self, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn probe(&self, _: Option<&str>) -> Result<Probe, Failure> {
+        Ok(Probe::default())
+    }
+
     async fn deliver_images(&self, references: &[String]) -> Result<Done<()>, Failure> {
         self.done(Operation::DeliverImages(references.to_vec())).await
+    }
+}
+
+/// Returns the lines of `now` that are not the end of `before`.
+fn fresh<'n>(before: &str, now: &'n str) -> Vec<&'n str> {
+    let before: Vec<_> = before.lines().collect();
+    let mut now: Vec<_> = now.lines().collect();
+    let known = (0..=now.len()).rev().find(|&count| before.ends_with(&now[..count])).unwrap_or(0);
+    now.split_off(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fresh;
+
+    #[test]
+    fn only_lines_that_were_not_there_are_fresh() {
+        assert_eq!(fresh("a\nb\nc", "b\nc\nd"), ["d"]);
+        assert_eq!(fresh("", "a"), ["a"]);
+        assert_eq!(fresh("a\na", "a\na"), Vec::<&str>::new());
+        assert_eq!(fresh("a", "b\nc"), ["b", "c"]);
     }
 }

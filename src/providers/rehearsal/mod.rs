@@ -6,6 +6,7 @@ mod process;
 use std::{
     cell::{Cell, RefCell},
     path::PathBuf,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use super::Provider;
 use crate::{
     effects::{host::Host, kube_client::KubeClient},
-    failure::{Failure, MACHINE_NOT_CREATED, REHEARSAL_NOT_ANSWERING, REHEARSAL_NOT_STARTED, STATE_UNUSABLE},
+    failure::{Failure, MACHINE_NOT_CREATED, NO_SHELL, REHEARSAL_NOT_ANSWERING, REHEARSAL_NOT_STARTED, STATE_UNUSABLE},
     model::{Done, Machine, MachineSpec, MachineState},
     rehearsal::protocol::{Answer, Call, Folder, PATH, Settings},
 };
@@ -22,6 +23,8 @@ use host::RehearsalHost;
 
 /// How long the process may take to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a slow boot may be ordered to take.
+const BOOT: Duration = Duration::from_secs(300);
 /// How often it is looked whether the process listens.
 const LISTENS: Duration = Duration::from_millis(5);
 /// How often it is looked whether the process still lives.
@@ -33,7 +36,7 @@ pub struct RehearsalProvider {
     settings: Settings,
     /// The orchestrator's version: a process of another version is replaced.
     version: String,
-    connection: RefCell<Option<std::rc::Rc<KubeClient>>>,
+    connection: RefCell<Option<Rc<KubeClient>>>,
     /// Whether the process shall live now.
     needed: Cell<bool>,
 }
@@ -67,12 +70,12 @@ impl RehearsalProvider {
         serde_json::from_value(answer).map_err(|error| not_answering(&error))
     }
 
-    async fn connect(&self) -> Result<std::rc::Rc<KubeClient>, Failure> {
+    async fn connect(&self) -> Result<Rc<KubeClient>, Failure> {
         if let Some(client) = self.connection.borrow().clone() {
             return Ok(client);
         }
         let text = process::kubeconfig(&self.folder)?;
-        let client = std::rc::Rc::new(KubeClient::from_kubeconfig(&text).await?);
+        let client = Rc::new(KubeClient::from_kubeconfig(&text).await?);
         self.connection.replace(Some(client.clone()));
         Ok(client)
     }
@@ -211,8 +214,22 @@ impl Provider for RehearsalProvider {
         Ok(left)
     }
 
-    fn host(&self, machine: &Machine) -> Box<dyn Host + '_> {
-        Box::new(RehearsalHost::new(self, machine))
+    fn host(&self, machine: &Machine) -> Rc<dyn Host + '_> {
+        Rc::new(RehearsalHost::new(self, machine))
+    }
+
+    async fn shell(&self, machine: &Machine, _: Option<&[String]>) -> Result<u8, Failure> {
+        Err(Failure::new(&NO_SHELL, format!("machine `{}` has no shell", machine.name))
+            .because("this is a rehearsal: its machines are records")
+            .hint(format!("./orchestrator logs {}", machine.name)))
+    }
+
+    fn boots_within(&self) -> Duration {
+        BOOT
+    }
+
+    fn api_name<'c>(&self, _: &'c str) -> Option<&'c str> {
+        None
     }
 
     async fn api_url(&self, _server: &Machine) -> Result<String, Failure> {

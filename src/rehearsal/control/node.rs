@@ -180,6 +180,13 @@ fn post(status: &mut Value, ready: Result<(), &str>) {
     }
 }
 
+/// A kubelet that has just started says anew how it is.
+fn forget_heartbeats(node: &mut Value) {
+    for condition in node["status"]["conditions"].as_array_mut().into_iter().flatten() {
+        condition["lastHeartbeatTime"] = Value::Null;
+    }
+}
+
 /// The machine runs: facts are kept fresh, and the node becomes ready a moment after it came.
 fn run(cx: &mut Context, node: &Object, machine: &Node) {
     let last = cx.kubelet.registered.insert(machine.name.clone(), start(machine));
@@ -188,6 +195,9 @@ fn run(cx: &mut Context, node: &Object, machine: &Node) {
         for (key, label) in &own.labels {
             value["metadata"]["labels"][key] = json!(label);
         }
+    }
+    if last.as_deref() != Some(&start(machine)) {
+        forget_heartbeats(&mut value);
     }
     let was_ready = condition::holds(&value["status"], "Ready");
     let known = status(machine);

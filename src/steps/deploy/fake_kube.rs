@@ -154,6 +154,10 @@ impl Kube for FakeKube {
         gone.map(drop).ok_or_else(|| KubeError::NotFound(format!("{object} not found")))
     }
 
+    async fn evict(&self, _: &str, _: &str) -> Result<(), KubeError> {
+        Ok(())
+    }
+
     async fn logs(&self, _namespace: &str, pod: &str, _query: &LogQuery) -> Result<String, KubeError> {
         Ok(format!("last words of {pod}\n"))
     }

@@ -55,7 +55,7 @@ pub async fn retried<T>(
 
 fn passes(error: &KubeError) -> bool {
     match error {
-        KubeError::Unreachable(_) | KubeError::Refused(429 | 500 | 502 | 503 | 504, _) => true,
+        error if error.may_pass() => true,
         KubeError::Refused(403, words) | KubeError::Conflict(words) => {
             words.contains("is being terminated")
                 || words.contains("object is being deleted")

@@ -35,8 +35,8 @@ pub struct Suspects<'a> {
     /// Uids of pods that were deleted to unblock their StatefulSet.
     replaced: HashSet<String>,
     first_seen: HashMap<(String, &'static str), Instant>,
-    /// When the first look ended; what it saw was wrong before.
-    began: Option<Instant>,
+    /// Uids of the pods that were there at the first look: what is wrong with them may be left from before.
+    old_pods: Option<HashSet<String>>,
     current: Vec<Suspect>,
     /// Whether every unready workload has a finding of its own.
     others_settled: bool,
@@ -50,7 +50,7 @@ struct Suspect {
     workload: Workload,
     cause: Cause,
     age: Duration,
-    /// It was there when the wait began.
+    /// It is about a pod that was there when the wait began.
     old: bool,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Suspects<'a> {
             advice,
             replaced: HashSet::new(),
             first_seen: HashMap::new(),
-            began: None,
+            old_pods: None,
             current: Vec::new(),
             others_settled: false,
             settled_at: None,
@@ -93,18 +93,18 @@ impl<'a> Suspects<'a> {
         }
         self.unblock(kube, &world, unready, scope).await;
         self.settled_at = diagnosis::last_became_ready(&world.pods);
+        let old_pods = self.old_pods.get_or_insert_with(|| world.pods.iter().map(uid).collect()).clone();
         self.current.clear();
         let mut settled = true;
         for (object, workload) in unready {
             let cause = object.and_then(|object| self.cause(&world, object, workload));
             settled &= cause.is_some();
             self.current.extend(cause.map(|(key, cause)| {
+                let old = old_pods.contains(&key.0);
                 let seen = *self.first_seen.entry(key).or_insert_with(Instant::now);
-                let old = self.began.is_none_or(|began| seen <= began);
                 Suspect { workload: (*workload).clone(), cause, age: seen.elapsed(), old }
             }));
         }
-        self.began.get_or_insert_with(Instant::now);
         self.others_settled = settled;
         self.next_look = Instant::now() + started.elapsed() * REST;
         Ok(())

@@ -26,7 +26,7 @@ pub async fn write_kubeconfig(
             Failure::new(&API_NOT_READY, format!("server `{}` has no {KUBECONFIG}", server.name))
                 .hint(format!("./orchestrator logs {}", server.name))
         })?;
-        let text = kubeconfig::rename(&text, cluster, &provider.api_url(server).await?)?;
+        let text = kubeconfig::rename(&text, cluster, &provider.api_url(server).await?, provider.api_name(cluster))?;
         let changed = directory.read_kubeconfig().as_deref() != Some(&text);
         if changed {
             directory.write("kubeconfig", &text)?;

@@ -1,19 +1,22 @@
 use serde_json::Value;
 
+use super::{drain::drain, forget_rebuilt_nodes::delete_node};
 use crate::{
-    effects::kube::{Kube, KubeError, ObjectRef},
-    engine::{Named, Run, Step},
+    effects::kube::{Kube, nodes},
+    engine::{Named, Run, Scope, Step},
     failure::{Failure, NODE_HOLDS_DATA},
-    model::{Done, Machine},
+    model::{Done, Machine, MachineState, Role},
+    plan::quorum::can_spare,
     providers::Provider,
 };
 
 pub const STEP: Step = Step { id: "remove-nodes", title: "Remove nodes that are no longer wanted" };
 
-/// Takes machines that the configuration no longer has out of the cluster and destroys them.
+/// Takes machines that the configuration no longer has out of the cluster and destroys them: agents at the same time,
+/// servers one by one, each drained first.
 ///
 /// # Errors
-/// That a node holds a volume; the cluster's and the provider's.
+/// That a node holds a volume or that etcd would lose its majority; the cluster's and the provider's.
 pub async fn remove_nodes(
     run: &Run,
     provider: &dyn Provider,
@@ -22,13 +25,33 @@ pub async fn remove_nodes(
 ) -> Result<(), Failure> {
     run.step(STEP, async |scope| {
         hold_nothing(kube, unwanted).await?;
-        let removed = scope
-            .on_each(unwanted, async |machine, _| {
+        let known = nodes(kube).await.map_err(|error| error.into_failure("cannot list the nodes"))?;
+        let (servers, agents): (Vec<_>, Vec<_>) =
+            unwanted.iter().cloned().partition(|machine| machine.role == Role::Server);
+        let remove = async |machine: &Machine, scope: &Scope<'_>| {
+            if known.iter().any(|node| node.name == machine.name && node.ready) {
+                drain(kube, &machine.name, scope).await?;
+            }
+            if machine.state == MachineState::Unreachable {
+                scope.warn("it does not answer: it would join again if it came back, because its K3s stays on it");
                 delete_node(kube, machine.name()).await?;
-                provider.destroy(machine).await
-            })
-            .await?;
-        Ok(removed.map(drop))
+                return provider.give_up(machine).await.map(Done::Changed);
+            }
+            if machine.role == Role::Server {
+                // A server that lives when its member is removed would join again.
+                provider.host(machine).stop_unit(machine.role.unit()).await?;
+            }
+            delete_node(kube, machine.name()).await?;
+            provider.destroy(machine).await
+        };
+        for server in &servers {
+            can_spare(&server.name, &known)?;
+        }
+        let mut changed = scope.on_each(&agents, remove).await?.changed();
+        for server in &servers {
+            changed |= scope.on(&server.name, async |scope| remove(server, scope).await).await?.changed();
+        }
+        Ok(Done::when(changed, ()))
     })
     .await
 }
@@ -56,13 +79,4 @@ fn is_on(volume: &Value, node: &str) -> bool {
     let expressions = terms.into_iter().flatten().filter_map(|term| term["matchExpressions"].as_array()).flatten();
     let values = expressions.filter(|expression| expression["key"] == "kubernetes.io/hostname");
     values.filter_map(|expression| expression["values"].as_array()).flatten().any(|value| value == node)
-}
-
-async fn delete_node(kube: &dyn Kube, name: &str) -> Result<Done<()>, Failure> {
-    let node = ObjectRef { api_version: "v1".into(), kind: "Node".into(), namespace: String::new(), name: name.into() };
-    match kube.delete(&node).await {
-        Ok(()) => Ok(Done::Changed(())),
-        Err(KubeError::NotFound(_)) => Ok(Done::Unchanged(())),
-        Err(error) => Err(error.into_failure(format!("cannot remove node `{name}`"))),
-    }
 }

@@ -35,8 +35,11 @@ pub async fn await_addons(run: &Run, kube: &dyn Kube, cluster: &Cluster) -> Resu
         };
         let mut waited = false;
         let ready = scope.until(&patience, async || {
-            let deployments = kube.list("apps/v1", "Deployment", Some(NAMESPACE), "").await;
-            let deployments = deployments.map_err(|error| error.into_failure("cannot list K3s's add-ons"))?;
+            let deployments = match kube.list("apps/v1", "Deployment", Some(NAMESPACE), "").await {
+                Ok(deployments) => deployments,
+                Err(error) if error.may_pass() => return Ok(Seen::NotYet(error.to_string())),
+                Err(error) => return Err(error.into_failure("cannot list K3s's add-ons")),
+            };
             let missing: Vec<_> = wanted(cluster).filter_map(|name| progress(name, &deployments)).collect();
             if missing.is_empty() {
                 return Ok(Seen::Ready(()));

@@ -1,0 +1,21 @@
+# Removes K3s and everything that was put here for it, and nothing else. Its units are stopped and its pods ended.
+[ -e /etc/rancher/k3s ] || [ -e /var/lib/rancher ] || [ -e /usr/local/bin/k3s ] && echo changed
+for unit in k3s k3s-agent; do
+    file=/etc/systemd/system/$unit.service
+    [ -f "$file" ] || continue
+    systemctl disable --quiet "$unit" 2>/dev/null
+    rm -f "$file"
+    systemctl reset-failed "$unit" 2>/dev/null
+done
+systemctl daemon-reload
+for link in kubectl crictl ctr; do
+    [ "$(readlink "/usr/local/bin/$link")" != k3s ] || rm -f "/usr/local/bin/$link"
+done
+rm -rf /usr/local/bin/k3s /usr/local/bin/.orchestrator.* /usr/local/bin/k3s-killall.sh /usr/local/bin/k3s-uninstall.sh \
+    /usr/local/bin/k3s-agent-uninstall.sh /usr/local/bin/.k3s.part /etc/rancher/node /run/k3s /run/flannel \
+    /run/orchestrator-k3s-started /run/orchestrator-k3s-agent-started /var/lib/kubelet /var/lib/rancher/k3s \
+    /var/lib/rancher/orchestrator-stamps /var/lib/cni /var/log/containers /var/log/pods
+# What says whose machine it is goes last: a removal that was cut off is finished by the next.
+rm -rf /etc/rancher/k3s
+rmdir /etc/rancher /var/lib/rancher /etc/cni/net.d /etc/cni 2>/dev/null
+true

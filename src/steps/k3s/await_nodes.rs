@@ -1,0 +1,158 @@
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use tokio::time::Instant;
+
+use super::{install_k3s::Staged, unit};
+use crate::{
+    effects::kube::{Kube, KubeError, nodes},
+    engine::{Patience, Run, Scope, Seen, Step},
+    failure::{API_NOT_READY, Failure, NODE_NEVER_JOINED, NODE_NOT_READY},
+    model::{Done, Machine, NodeStatus, Role},
+    providers::Provider,
+};
+
+pub const STEP: Step = Step { id: "await-nodes", title: "Wait for nodes" };
+const WITHIN: Duration = Duration::from_secs(180);
+/// How many nodes are named while they are waited for.
+const SHOWN: usize = 5;
+const EVERY: Duration = Duration::from_millis(50);
+/// How often the units of machines whose nodes are missing are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// How many machines are looked at at the same time.
+const PARALLEL: usize = 16;
+
+/// Returns when the API is ready and so is every machine's node, by name.
+///
+/// # Errors
+/// The machines whose nodes do not come, each with the cause.
+pub async fn await_nodes(
+    run: &Run,
+    provider: &dyn Provider,
+    kube: &dyn Kube,
+    staged: &[Staged],
+    lead: &Machine,
+) -> Result<(), Failure> {
+    run.step(STEP, async |scope| {
+        await_api(scope, kube).await?;
+        let patience = Patience {
+            what: format!("{} nodes to be ready", staged.len()),
+            within: WITHIN,
+            every: EVERY,
+            failure: &NODE_NOT_READY,
+        };
+        let missing: RefCell<Vec<(Machine, String)>> = RefCell::default();
+        let mut looked = Instant::now();
+        let has_waited = Cell::new(false);
+        let waited = scope.until(&patience, async || {
+            match unready(kube, staged).await {
+                Ok(unready) => _ = missing.replace(unready),
+                // Its own server may restart, or etcd choose another leader.
+                Err(error) if error.may_pass() => return Ok(Seen::NotYet(error.to_string())),
+                Err(error) => return Err(error.into_failure("cannot list the nodes")),
+            }
+            let missing = missing.borrow().clone();
+            scope.progress((staged.len() - missing.len()) as u64, staged.len() as u64);
+            if missing.is_empty() {
+                return Ok(Seen::Ready(()));
+            }
+            has_waited.set(true);
+            if looked.elapsed() >= LOOK {
+                hopeless(provider, &missing, lead).await?;
+                looked = Instant::now();
+            }
+            Ok(Seen::NotYet(shown(&missing)))
+        });
+        match waited.await {
+            Err(failure) if failure.id == NODE_NOT_READY.id => {
+                Err(explained(provider, &missing.into_inner(), lead, failure).await)
+            }
+            waited => waited.map(|()| Done::when(has_waited.get(), ())),
+        }
+    })
+    .await
+}
+
+/// Returns the first of these, and how many more there are.
+fn shown(missing: &[(Machine, String)]) -> String {
+    let words: Vec<_> = missing.iter().map(|(_, words)| words.as_str()).collect();
+    let more = words.len().saturating_sub(SHOWN);
+    let first = words[..words.len() - more].join("; ");
+    if more == 0 { first } else { format!("{first}; and {more} more") }
+}
+
+async fn await_api(scope: &Scope<'_>, kube: &dyn Kube) -> Result<(), Failure> {
+    let patience = Patience {
+        what: "the Kubernetes API to be ready".into(),
+        within: WITHIN,
+        every: EVERY,
+        failure: &API_NOT_READY,
+    };
+    scope
+        .until(&patience, async || match kube.ready().await {
+            Ok(()) => Ok(Seen::Ready(())),
+            Err(error) => Ok(Seen::NotYet(error.to_string())),
+        })
+        .await
+}
+
+async fn unready(kube: &dyn Kube, staged: &[Staged]) -> Result<Vec<(Machine, String)>, KubeError> {
+    let nodes = nodes(kube).await?;
+    let state = |staged: &Staged| Some((staged.reached.machine.clone(), words(staged, &nodes)?));
+    Ok(staged.iter().filter_map(state).collect())
+}
+
+/// Returns what is missing of a machine's node, if anything is.
+fn words(staged: &Staged, nodes: &[NodeStatus]) -> Option<String> {
+    let machine = &staged.reached.machine;
+    let is_old = |node: &NodeStatus| node.reported.zip(staged.since).is_some_and(|(said, since)| said < since);
+    match nodes.iter().find(|node| node.name == machine.name) {
+        Some(node) if node.ready && is_old(node) => Some(format!("{} has not reported since it started", machine.name)),
+        Some(node) if node.ready => None,
+        Some(node) => Some(format!("{} is not ready ({})", machine.name, node.reason.clone().unwrap_or_default())),
+        None => Some(format!("{} has not joined", machine.name)),
+    }
+}
+
+fn server<'l>(machine: &Machine, lead: &'l Machine) -> Option<&'l str> {
+    (machine.role == Role::Agent || machine.name != lead.name).then_some(lead.address.as_str())
+}
+
+/// Ends the wait when a unit will not come up.
+async fn hopeless(provider: &dyn Provider, missing: &[(Machine, String)], lead: &Machine) -> Result<(), Failure> {
+    let look = async |(machine, _): &(Machine, String)| {
+        let host = provider.host(machine);
+        // A machine that does not answer for a moment is no reason to give up.
+        unit::look(host.as_ref(), machine, server(machine, lead)).await.err().filter(Failure::is_of_k3s)
+    };
+    let looks: Vec<_> = missing.iter().map(look).collect();
+    let failures: Vec<_> = stream::iter(looks).buffered(PARALLEL).collect().await;
+    Failure::join(failures.into_iter().flatten()).map_or(Ok(()), Err)
+}
+
+/// Returns why the nodes are not ready, found out on their machines.
+async fn explained(provider: &dyn Provider, missing: &[(Machine, String)], lead: &Machine, waited: Failure) -> Failure {
+    let explain = async |(machine, words): &(Machine, String)| {
+        let host = provider.host(machine);
+        let server = server(machine, lead);
+        match host.unit_state(machine.role.unit()).await {
+            Ok(state) => {
+                let mut failure = unit::explain(host.as_ref(), machine, server, &state).await;
+                if failure.id == NODE_NEVER_JOINED.id && words.contains("is not ready") {
+                    let name = &machine.name;
+                    failure = Failure::new(&NODE_NOT_READY, format!("node `{name}` does not become ready"))
+                        .output(&state.journal)
+                        .hint(format!("./orchestrator logs {name}"));
+                }
+                failure.because(words).because(&waited.what)
+            }
+            Err(failure) => failure.because(words),
+        }
+    };
+    let explanations: Vec<_> = missing.iter().map(explain).collect();
+    let failures: Vec<_> = stream::iter(explanations).buffered(PARALLEL).collect().await;
+    Failure::join(failures).unwrap_or(waited)
+}

@@ -1,0 +1,16 @@
+//! From machines that answer to nodes that are ready, and what changes them later.
+
+pub mod await_addons;
+pub mod await_nodes;
+pub mod begin_cluster;
+pub mod check_machines;
+pub mod check_release;
+pub mod drain;
+pub mod fetch_k3s;
+pub mod forget_rebuilt_nodes;
+pub mod install_k3s;
+pub mod join_servers;
+pub mod remove_nodes;
+pub mod roll_nodes;
+mod unit;
+pub mod write_kubeconfig;

@@ -1,0 +1,45 @@
+//! A K3s unit that is on its way up.
+
+use crate::{
+    effects::host::Host,
+    engine::Seen,
+    failure::Failure,
+    model::{Machine, UnitState},
+    plan::diagnosis::k3s::{cause, hopeless},
+};
+
+/// A unit that failed this often is not going to start.
+const HOPELESS_RESTARTS: u32 = 2;
+
+/// Returns whether the unit is up.
+///
+/// # Errors
+/// When it will not come up, with the cause.
+pub async fn look(host: &dyn Host, machine: &Machine, server: Option<&str>) -> Result<Seen<()>, Failure> {
+    let unit = machine.role.unit();
+    let state = host.unit_state(unit).await?;
+    if let Some(failure) = hopeless(machine, &state.journal) {
+        return Err(failure.output(&state.journal));
+    }
+    if state.active == "failed" || state.restarts >= HOPELESS_RESTARTS {
+        return Err(explain(host, machine, server, &state).await);
+    }
+    Ok(match state.active.as_str() {
+        "active" => Seen::Ready(()),
+        active => Seen::NotYet(format!("unit {unit} is {active}{}", last_words(&state))),
+    })
+}
+
+/// Returns why the unit is not up, found out from its journal and from what the machine sees. `server` is the address of
+/// the server that it joins.
+pub async fn explain(host: &dyn Host, machine: &Machine, server: Option<&str>, state: &UnitState) -> Failure {
+    let probe = host.probe(server).await.ok();
+    cause(machine, &state.journal, probe.as_ref()).output(&state.journal)
+}
+
+/// Returns the message of the last line that the unit wrote.
+fn last_words(state: &UnitState) -> String {
+    let Some(line) = state.journal.lines().last() else { return String::new() };
+    let message = line.split_once("msg=\"").map_or(line, |(_, message)| message.trim_end_matches('"'));
+    format!(": {message}")
+}
