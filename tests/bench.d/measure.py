@@ -12,6 +12,8 @@ class Sample:
     wall: float
     cpu: float
     output: str
+    # The most it has had, in MB.
+    memory: float = 0
 
 
 def run(command, folder, environment, codes=(0,)):
@@ -28,7 +30,7 @@ def run(command, folder, environment, codes=(0,)):
     if process.returncode not in codes:
         words = " ".join(str(word) for word in command)
         raise SystemExit(f"`{words}` ended with {process.returncode}:\n{output[-4000:]}")
-    return Sample(wall, usage.ru_utime + usage.ru_stime, output)
+    return Sample(wall, usage.ru_utime + usage.ru_stime, output, usage.ru_maxrss / 1000)
 
 
 @dataclass

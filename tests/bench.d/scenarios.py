@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hosts
 import manifests
 from cluster import cluster
 from measure import Sample
@@ -158,4 +159,8 @@ ALL = {
     "status": status,
     "scale": scale,
     "size": size,
+    "hosts": hosts.hosts,
+    "upload": hosts.upload,
 }
+# What needs no machines.
+USUAL = ["startup", "stack", "objects", "status", "scale", "size"]
