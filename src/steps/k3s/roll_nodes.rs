@@ -18,6 +18,7 @@ use crate::{
 
 pub const STEP: Step = Step { id: "roll-nodes", title: "Restart nodes with what changed" };
 const WITHIN: Duration = Duration::from_secs(300);
+const SECOND: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(200);
 
 impl Named for &Staged {
@@ -88,11 +89,21 @@ async fn roll(
         drain(kube, &machine.name, scope).await?;
     }
     let host = parts.provider.host(machine);
-    let since = now_on(&staged.reached);
+    let since = after_last_report(kube, staged).await;
     start(host.as_ref(), machine, &staged.fingerprint).await?;
     await_ready(parts, kube, staged, since, scope).await?;
     set_schedulable(kube, &machine.name, true).await?;
     Ok(Done::Changed(()))
+}
+
+/// Returns the time by the machine's clock, in a later second than its node last reported in: reports tell no less.
+async fn after_last_report(kube: &dyn Kube, staged: &Staged) -> i64 {
+    let known = nodes(kube).await.unwrap_or_default();
+    let node = known.into_iter().find(|node| node.name == staged.reached.machine.name);
+    if node.and_then(|node| node.reported).is_some_and(|said| said >= now_on(&staged.reached)) {
+        tokio::time::sleep(SECOND).await;
+    }
+    now_on(&staged.reached)
 }
 
 /// Returns when the node says, later than `since`, that it is ready again with the wanted release.
