@@ -3,6 +3,7 @@
 pub mod facts;
 pub mod finding;
 pub mod node_address;
+pub mod package_manager;
 pub mod probe;
 pub mod status;
 
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use facts::Facts;
+pub use package_manager::PackageManager;
 
 /// The port of the Kubernetes API of a K3s server.
 pub const API_PORT: u16 = 6443;

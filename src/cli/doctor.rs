@@ -68,6 +68,7 @@ async fn cluster(session: &Session, findings: &mut Vec<Finding>) {
         Ok(()) => findings.push(Finding::ok(format!("provider {provider} has what it needs"))),
         Err(failure) => findings.push(finding(&failure)),
     }
+    findings.extend(session.provider.look().await);
     findings.extend(session.release.look(&session.cluster.k3s.version));
     match status_of(&session.view(&stacks)).await {
         Ok(status) => {

@@ -25,7 +25,7 @@ use crate::{
     model::{Machine, ProviderKind},
     plan::{
         cluster::Cluster,
-        real::{Abilities, PackageManager},
+        real::Abilities,
         resolve::resolve,
         stack::{ParsedStack, parse_stacks},
     },
@@ -33,6 +33,7 @@ use crate::{
         Provider,
         rehearsal::RehearsalProvider,
         ssh::{SshMachine, SshProvider},
+        vagrant::VagrantProvider,
     },
     rehearsal::protocol::Settings,
     report::JsonLines,
@@ -92,7 +93,14 @@ impl Session {
                 let provider = SshProvider::new(&cluster.name, id, folder, ssh_machines(&config), user)?;
                 (Box::new(provider), release_of(&cluster, computer.cache()))
             }
-            other => return Err(not_available(other)),
+            ProviderKind::Vagrant => {
+                let (machines, cache) = (cluster.machines.clone(), computer.cache());
+                let folder = std::path::absolute(directory.path()).unwrap_or_else(|_| directory.path().to_owned());
+                let section = config.vagrant.clone();
+                let provider = VagrantProvider::new(&cluster.name, &folder, &base, section, machines, computer.clone());
+                (Box::new(provider), release_of(&cluster, cache))
+            }
+            other @ ProviderKind::Ec2 => return Err(not_available(other)),
         };
         Ok(Self { cluster, directory, provider, release, computer, progress })
     }
@@ -125,17 +133,11 @@ impl Session {
     /// Returns what this computer has that a real cluster could be made with.
     pub fn abilities(&self) -> Abilities {
         let has = |program: &str| self.computer.program(program).is_some();
-        let managers = [
-            ("apt-get", PackageManager::Apt),
-            ("dnf", PackageManager::Dnf),
-            ("pacman", PackageManager::Pacman),
-            ("brew", PackageManager::Brew),
-        ];
         Abilities {
             vagrant: has("vagrant"),
             docker: has("docker") || has("podman"),
             aws_credentials: self.computer.has_aws_credentials(),
-            package_manager: managers.into_iter().find(|(program, _)| has(program)).map(|(_, manager)| manager),
+            package_manager: self.computer.package_manager(),
         }
     }
 
@@ -256,6 +258,6 @@ fn provider_called(name: &str) -> Option<ProviderKind> {
 
 fn not_available(kind: ProviderKind) -> Failure {
     Failure::new(&PROVIDER_NOT_AVAILABLE, format!("this version has no provider `{}` yet", kind.name()))
-        .because("it has `rehearsal`")
+        .because("it has `rehearsal`, `vagrant` and `ssh`")
         .hint("./orchestrator create --provider rehearsal")
 }

@@ -34,7 +34,7 @@ pub use schema::schema;
 pub use size::Size;
 pub use ssh::{Host, SshSection};
 pub use stacks::{SecretEntry, SecretKeys, StackSection};
-pub use vagrant::{Driver, Hypervisor, VagrantSection};
+pub use vagrant::{Addresses, Driver, Hypervisor, VagrantSection};
 
 use std::collections::BTreeMap;
 

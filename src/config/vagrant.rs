@@ -20,11 +20,30 @@ pub struct VagrantSection {
     pub box_url: Option<String>,
     /// What runs the virtual machines.
     pub hypervisor: Hypervisor,
-    /// How libvirt runs them: `kvm` by the processor, `qemu` in software, where there is no `/dev/kvm`.
+    /// How libvirt runs them: `kvm` by the processor, `qemu` in software, which is slow; without one, `kvm` where this
+    /// computer can.
     pub driver: Option<Driver>,
-    /// Private network of the machines.
+    /// Where libvirt keeps their disks.
+    #[schemars(length(min = 1))]
+    pub storage_pool: String,
+    /// Private network of the machines; without one, a free one is chosen.
     #[schemars(schema_with = "network")]
     pub network: Option<String>,
+    /// How machines get their address in it.
+    pub addresses: Addresses,
+    /// Lines of Ruby for the end of the generated Vagrantfile, where `config` is Vagrant's configuration.
+    #[schemars(length(min = 1), example = &"config.vm.provider(:libvirt) { |libvirt| libvirt.nested = true }")]
+    pub extra: Option<String>,
+}
+
+/// How machines get their address in the private network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Addresses {
+    /// Each has its own, by its name: `server-1` the eleventh, `agent-1` the hundred and first.
+    Fixed,
+    /// From the hypervisor's DHCP server.
+    Dhcp,
 }
 
 /// What runs virtual machines.
@@ -51,7 +70,10 @@ impl Default for VagrantSection {
             box_url: None,
             hypervisor: Hypervisor::Libvirt,
             driver: None,
+            storage_pool: "default".into(),
             network: None,
+            addresses: Addresses::Fixed,
+            extra: None,
         }
     }
 }

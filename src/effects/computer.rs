@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::model::PackageManager;
+
 /// What this computer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Computer {
@@ -39,6 +41,19 @@ impl Computer {
         let chosen = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let cache = chosen.or_else(|| self.home.as_ref().map(|home| home.join(".cache")));
         cache.filter(|path| path.is_absolute()).map(|path| path.join("orchestrator"))
+    }
+
+    /// Returns the folder of this program among the user's data (XDG base directory specification). It need not exist.
+    pub fn data(&self) -> Option<PathBuf> {
+        let chosen = env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = chosen.or_else(|| self.home.as_ref().map(|home| home.join(".local/share")));
+        data.filter(|path| path.is_absolute()).map(|path| path.join("orchestrator"))
+    }
+
+    /// Returns how programs are installed here, if it is known.
+    pub fn package_manager(&self) -> Option<PackageManager> {
+        let there = |(program, _): &(&str, PackageManager)| self.program(program).is_some();
+        PackageManager::PROGRAMS.into_iter().find(there).map(|(_, manager)| manager)
     }
 
     pub fn home(&self) -> Option<&Path> {

@@ -2,6 +2,7 @@
 
 pub mod certificate_authority;
 pub mod computer;
+pub mod exec;
 pub mod host;
 pub mod k3s_release;
 pub mod kube;

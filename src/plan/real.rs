@@ -1,6 +1,6 @@
 //! After a rehearsal: what makes it real on this computer.
 
-use crate::model::ProviderKind;
+use crate::model::{PackageManager, ProviderKind};
 
 /// What this computer has that a real cluster could be made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,17 +11,8 @@ pub struct Abilities {
     pub package_manager: Option<PackageManager>,
 }
 
-/// How programs are installed here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PackageManager {
-    Apt,
-    Dnf,
-    Pacman,
-    Brew,
-}
-
 /// The providers that this version has.
-pub const PROVIDERS: &[ProviderKind] = &[ProviderKind::Rehearsal, ProviderKind::Ssh];
+pub const PROVIDERS: &[ProviderKind] = &[ProviderKind::Rehearsal, ProviderKind::Vagrant, ProviderKind::Ssh];
 
 /// Says how to make a rehearsal real on a computer with these abilities; `None` when it is no rehearsal.
 pub fn next_step(provider: ProviderKind, abilities: Abilities) -> Option<String> {
@@ -31,7 +22,7 @@ pub fn next_step(provider: ProviderKind, abilities: Abilities) -> Option<String>
     Some(if let Some(kind) = best(abilities) {
         format!("{}{}", to_make_it_real(kind, abilities), not_yet(kind))
     } else {
-        let install = install_vagrant(abilities.package_manager);
+        let install = PackageManager::installs_vagrant(abilities.package_manager);
         format!(
             "to make it real on this computer, install Vagrant first ({install}), then \
              `./orchestrator create --provider vagrant`{}",
@@ -57,16 +48,6 @@ fn to_make_it_real(kind: ProviderKind, abilities: Abilities) -> String {
 
 fn not_yet(kind: ProviderKind) -> &'static str {
     if PROVIDERS.contains(&kind) { "" } else { "; this version rehearses only, the provider comes with a later one" }
-}
-
-fn install_vagrant(manager: Option<PackageManager>) -> &'static str {
-    match manager {
-        Some(PackageManager::Apt) => "sudo apt install vagrant vagrant-libvirt libvirt-daemon-system",
-        Some(PackageManager::Dnf) => "sudo dnf install vagrant vagrant-libvirt",
-        Some(PackageManager::Pacman) => "sudo pacman -S vagrant libvirt && vagrant plugin install vagrant-libvirt",
-        Some(PackageManager::Brew) => "brew install --cask vagrant virtualbox",
-        None => "https://developer.hashicorp.com/vagrant/install",
-    }
 }
 
 #[cfg(test)]

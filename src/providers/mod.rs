@@ -2,6 +2,7 @@
 
 pub mod rehearsal;
 pub mod ssh;
+pub mod vagrant;
 
 use std::{rc::Rc, time::Duration};
 
@@ -10,8 +11,11 @@ use async_trait::async_trait;
 use crate::{
     effects::host::Host,
     failure::Failure,
-    model::{Done, Machine, MachineSpec},
+    model::{Done, Machine, MachineSpec, finding::Finding},
 };
+
+/// Is told what a machine does that is not there yet.
+pub type OnSeen<'a> = &'a dyn Fn(&str);
 
 /// Makes, finds and removes the machines of one cluster. Everything is safe to repeat; all of it ends at a machine that
 /// answers.
@@ -19,6 +23,11 @@ use crate::{
 pub trait Provider {
     /// Checks what the provider needs of this computer; changes nothing.
     async fn check(&self) -> Result<(), Failure>;
+
+    /// Looks closer than [`Provider::check`], for somebody who asks: every finding has a fix.
+    async fn look(&self) -> Vec<Finding> {
+        Vec::new()
+    }
 
     /// Makes ready what machines need around them.
     async fn prepare(&self) -> Result<Done<()>, Failure>;
@@ -32,10 +41,10 @@ pub trait Provider {
     }
 
     /// Has this machine, with power.
-    async fn create(&self, spec: &MachineSpec) -> Result<Done<Machine>, Failure>;
+    async fn create(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<Done<Machine>, Failure>;
 
     /// Has the machine under power.
-    async fn start(&self, machine: &Machine) -> Result<Done<Machine>, Failure>;
+    async fn start(&self, machine: &Machine, seen: OnSeen<'_>) -> Result<Done<Machine>, Failure>;
 
     /// Has the machine without power, its disk kept.
     async fn stop(&self, machine: &Machine) -> Result<Done<()>, Failure>;

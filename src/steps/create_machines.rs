@@ -16,5 +16,8 @@ pub async fn create_machines(
     provider: &dyn Provider,
     specs: &[MachineSpec],
 ) -> Result<Vec<Machine>, Failure> {
-    run.step(STEP, async |scope| scope.on_each(specs, async |spec, _| provider.create(spec).await).await).await
+    run.step(STEP, async |scope| {
+        scope.on_each(specs, async |spec, scope| provider.create(spec, &|seen| scope.waiting(seen)).await).await
+    })
+    .await
 }

@@ -15,7 +15,8 @@ pub async fn start_machines(run: &Run, provider: &dyn Provider, machines: &[Mach
     run.step(STEP, async |scope| {
         let (servers, agents): (Vec<_>, Vec<_>) =
             machines.iter().cloned().partition(|machine| machine.role == Role::Server);
-        let start = async |machine: &Machine, _: &Scope<'_>| provider.start(machine).await;
+        let start =
+            async |machine: &Machine, scope: &Scope<'_>| provider.start(machine, &|seen| scope.waiting(seen)).await;
         let servers = scope.on_each(&servers, start).await?;
         let agents = scope.on_each(&agents, start).await?;
         let changed = servers.changed() || agents.changed();

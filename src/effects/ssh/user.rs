@@ -64,6 +64,21 @@ impl Surroundings {
     }
 }
 
+impl Surroundings {
+    /// Those of machines that this program makes: what the user's own SSH configuration, agent and known_hosts say of
+    /// their addresses is about other machines.
+    pub fn apart(folder: &Path, known_hosts: PathBuf) -> Self {
+        Self {
+            home: folder.into(),
+            name: String::new(),
+            config: Vec::new(),
+            agent: None,
+            sudo_password: env::var("ORCHESTRATOR_SUDO_PASSWORD").ok().map(Secret::new),
+            known_hosts,
+        }
+    }
+}
+
 /// Returns the name and the home of the account `uid` in the text of `/etc/passwd`.
 fn account(passwd: &str, uid: u32) -> Option<(String, String)> {
     let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());

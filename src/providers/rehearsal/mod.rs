@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::Provider;
+use super::{OnSeen, Provider};
 use crate::{
     effects::{host::Host, kube_client::KubeClient},
     failure::{Failure, MACHINE_NOT_CREATED, NO_SHELL, REHEARSAL_NOT_ANSWERING, REHEARSAL_NOT_STARTED, STATE_UNUSABLE},
@@ -154,11 +154,11 @@ impl Provider for RehearsalProvider {
         Ok(machines.into_iter().map(as_is).collect())
     }
 
-    async fn create(&self, spec: &MachineSpec) -> Result<Done<Machine>, Failure> {
+    async fn create(&self, spec: &MachineSpec, _: OnSeen<'_>) -> Result<Done<Machine>, Failure> {
         self.machine(&Call::Create(spec.clone())).await
     }
 
-    async fn start(&self, machine: &Machine) -> Result<Done<Machine>, Failure> {
+    async fn start(&self, machine: &Machine, _: OnSeen<'_>) -> Result<Done<Machine>, Failure> {
         self.machine(&Call::Start(machine.name.clone())).await
     }
 

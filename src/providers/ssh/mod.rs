@@ -8,7 +8,7 @@ use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc, time::Dur
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 
-use super::Provider;
+use super::{OnSeen, Provider};
 use crate::{
     effects::{
         host::Host,
@@ -164,7 +164,7 @@ impl Provider for SshProvider {
         Ok(self.machines.values().map(known).collect())
     }
 
-    async fn create(&self, spec: &MachineSpec) -> Result<Done<Machine>, Failure> {
+    async fn create(&self, spec: &MachineSpec, _: OnSeen<'_>) -> Result<Done<Machine>, Failure> {
         let machine = self
             .machines
             .get(&spec.name)
@@ -174,7 +174,7 @@ impl Provider for SshProvider {
         Ok(Done::when(new, Machine { name, role: machine.role, state: MachineState::Running, address }))
     }
 
-    async fn start(&self, machine: &Machine) -> Result<Done<Machine>, Failure> {
+    async fn start(&self, machine: &Machine, _: OnSeen<'_>) -> Result<Done<Machine>, Failure> {
         Ok(Done::Unchanged(machine.clone()))
     }
 

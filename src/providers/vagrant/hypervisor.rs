@@ -1,0 +1,53 @@
+//! What runs virtual machines, asked directly: it knows what Vagrant forgot.
+
+use async_trait::async_trait;
+
+use super::names::Names;
+use crate::{failure::Failure, model::MachineState};
+
+/// A virtual machine that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualMachine {
+    /// As the hypervisor calls it.
+    pub name: String,
+    pub uuid: String,
+    /// Never [`MachineState::Unreachable`].
+    pub state: MachineState,
+}
+
+/// A program that runs virtual machines.
+#[async_trait(?Send)]
+pub trait Hypervisor {
+    /// What Vagrant calls it.
+    fn provider(&self) -> &'static str;
+
+    /// Returns the cluster's virtual machines; changes nothing.
+    ///
+    /// # Errors
+    /// When the hypervisor does not answer.
+    async fn machines(&self, names: &Names) -> Result<Vec<VirtualMachine>, Failure>;
+
+    /// Removes a machine and its disks, also a disk whose machine was never made. Returns whether there was anything.
+    ///
+    /// # Errors
+    /// When the hypervisor does not do so.
+    async fn remove(&self, name: &str) -> Result<bool, Failure>;
+
+    /// Removes the disks of a machine that does not exist: an interrupted run made them.
+    ///
+    /// # Errors
+    /// When the hypervisor does not do so.
+    async fn remove_stray_disks(&self, name: &str) -> Result<(), Failure>;
+
+    /// Removes the cluster's networks. Returns whether there was one.
+    ///
+    /// # Errors
+    /// When the hypervisor does not do so.
+    async fn remove_networks(&self, names: &Names) -> Result<bool, Failure>;
+
+    /// Lists what is left of the cluster.
+    ///
+    /// # Errors
+    /// When the hypervisor does not answer.
+    async fn leftovers(&self, names: &Names) -> Result<Vec<String>, Failure>;
+}
