@@ -7,7 +7,8 @@ use crate::{
 
 pub const STEP: Step = Step { id: "stop-machines", title: "Stop machines" };
 
-/// Stops K3s and takes the power from every machine, agents first: an agent whose server is gone stops slowly.
+/// Stops K3s, on agents first, because an agent whose server is gone stops slowly; then takes the power from every
+/// machine at the same time.
 ///
 /// # Errors
 /// The provider's.
@@ -15,22 +16,26 @@ pub async fn stop_machines(run: &Run, provider: &dyn Provider, machines: &[Machi
     run.step(STEP, async |scope| {
         let (servers, agents): (Vec<_>, Vec<_>) =
             machines.iter().cloned().partition(|machine| machine.role == Role::Server);
-        let stop = async |machine: &Machine, scope: &Scope<'_>| stop_machine(provider, machine, scope).await;
-        let agents = scope.on_each(&agents, stop).await?;
-        let servers = scope.on_each(&servers, stop).await?;
+        let stop_k3s = async |machine: &Machine, scope: &Scope<'_>| Ok(stop_k3s(provider, machine, scope).await);
+        let agents = scope.on_each(&agents, stop_k3s).await?;
+        let servers = scope.on_each(&servers, stop_k3s).await?;
+        let power = scope.on_each(machines, async |machine, _| provider.stop(machine).await).await?;
         let rest = provider.rest().await?;
-        Ok(Done::when(servers.changed() || agents.changed() || rest.changed(), ()))
+        Ok(Done::when([agents.changed(), servers.changed(), power.changed(), rest.changed()].contains(&true), ()))
     })
     .await
 }
 
-async fn stop_machine(provider: &dyn Provider, machine: &Machine, scope: &Scope<'_>) -> Result<Done<()>, Failure> {
-    let mut changed = false;
-    if machine.state == MachineState::Running {
-        match provider.host(machine).stop_unit(machine.role.unit()).await {
-            Ok(stopped) => changed = stopped.changed(),
-            Err(failure) => scope.warn(format!("K3s was not stopped before the power: {failure}")),
+/// A machine whose K3s cannot be stopped loses its power all the same.
+async fn stop_k3s(provider: &dyn Provider, machine: &Machine, scope: &Scope<'_>) -> Done<()> {
+    if machine.state != MachineState::Running {
+        return Done::Unchanged(());
+    }
+    match provider.host(machine).stop_unit(machine.role.unit()).await {
+        Ok(stopped) => stopped,
+        Err(failure) => {
+            scope.warn(format!("K3s was not stopped before the power: {failure}"));
+            Done::Unchanged(())
         }
     }
-    Ok(Done::when(provider.stop(machine).await?.changed() || changed, ()))
 }

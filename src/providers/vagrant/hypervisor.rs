@@ -1,6 +1,7 @@
 //! What runs virtual machines, asked directly: it knows what Vagrant forgot.
 
 use async_trait::async_trait;
+use ipnet::Ipv4Net;
 
 use super::names::Names;
 use crate::{failure::Failure, model::MachineState};
@@ -26,6 +27,12 @@ pub trait Hypervisor {
     /// # Errors
     /// When the hypervisor does not answer.
     async fn machines(&self, names: &Names) -> Result<Vec<VirtualMachine>, Failure>;
+
+    /// Returns the addresses of one of the cluster's networks, if it is there and the hypervisor knows them.
+    ///
+    /// # Errors
+    /// When the hypervisor does not answer.
+    async fn network(&self, name: &str) -> Result<Option<Ipv4Net>, Failure>;
 
     /// Removes a machine and its disks, also a disk whose machine was never made. Returns whether there was anything.
     ///

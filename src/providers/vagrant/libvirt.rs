@@ -1,8 +1,10 @@
 //! libvirt, asked with `virsh` (<https://www.libvirt.org/manpages/virsh.html>).
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use serde::Deserialize;
 
 use super::{
     failure::failure,
@@ -103,6 +105,11 @@ impl Hypervisor for Libvirt {
         Ok(machines.collect())
     }
 
+    async fn network(&self, name: &str) -> Result<Option<Ipv4Net>, Failure> {
+        let described = self.ask(&["net-dumpxml", name]).await?.unwrap_or_default();
+        Ok(addresses(&described))
+    }
+
     async fn remove(&self, name: &str) -> Result<bool, Failure> {
         let there = self.try_virsh(&["domuuid", name]).await?;
         if there {
@@ -142,6 +149,33 @@ fn is_of(disk: &str, name: &str) -> bool {
     disk.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '_']) || rest.starts_with("-vd"))
 }
 
+/// A network as libvirt describes it (<https://libvirt.org/formatnetwork.html>).
+#[derive(Deserialize)]
+struct Described {
+    #[serde(default)]
+    ip: Vec<Ip>,
+}
+
+#[derive(Deserialize)]
+struct Ip {
+    #[serde(rename = "@address")]
+    address: Option<Ipv4Addr>,
+    #[serde(rename = "@netmask")]
+    netmask: Option<Ipv4Addr>,
+    #[serde(rename = "@prefix")]
+    prefix: Option<u8>,
+}
+
+/// Reads the addresses of a network.
+fn addresses(description: &str) -> Option<Ipv4Net> {
+    let described: Described = quick_xml::de::from_str(description).ok()?;
+    let net = |ip: &Ip| match (ip.netmask, ip.prefix) {
+        (Some(netmask), _) => Ipv4Net::with_netmask(ip.address?, netmask).ok(),
+        (None, prefix) => Ipv4Net::new(ip.address?, prefix.unwrap_or(24)).ok(),
+    };
+    described.ip.iter().find_map(net).map(|net| net.trunc())
+}
+
 /// Reads the table of states, and the UUIDs with their names that follow it.
 fn parse(text: &str) -> Vec<VirtualMachine> {
     let rows: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -174,6 +208,15 @@ mod tests {
             [("0a-shop-server-1", MachineState::Running), ("0a-shop-agent-1", stopped), ("0a-shop-agent-2", stopped)];
         assert_eq!(states, expected);
         assert_eq!(machines[1].uuid, "59fa50e1-a046-4d0a-a0c3-120815f03115");
+    }
+
+    #[test]
+    fn a_network_says_its_addresses() {
+        let text = "<network connections='1'>\n <name>0a-shop</name>\n <bridge name='virbr2' stp='on' delay='0'/>\n \
+                    <ip address='192.168.58.1' netmask='255.255.255.0'>\n </ip>\n</network>\n";
+        assert_eq!(addresses(text), "192.168.58.0/24".parse().ok());
+        assert_eq!(addresses("<network><name>x</name></network>"), None);
+        assert_eq!(addresses(""), None);
     }
 
     #[test]

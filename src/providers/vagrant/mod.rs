@@ -127,13 +127,13 @@ impl VagrantProvider {
     }
 
     /// Writes what Vagrant reads. Returns whether it changed.
-    fn write_settings(&self) -> Result<bool, Failure> {
+    async fn write_settings(&self) -> Result<bool, Failure> {
         let folder = self.environment.folder();
         let unusable = |error: std::io::Error| {
             Failure::new(&STATE_UNUSABLE, format!("cannot use {}", folder.display())).because(error)
         };
         std::fs::create_dir_all(folder).map_err(unusable)?;
-        let remembered = self.with_networks(self.record.load()?)?;
+        let remembered = self.choose_networks().await?;
         let public = self.key.prepare(&format!("orchestrator {}", self.cluster))?;
         let made = Made {
             section: &self.section,
@@ -149,11 +149,11 @@ impl VagrantProvider {
         Settings::new(&made).write(folder).map_err(unusable)
     }
 
-    /// Chooses the networks, once: machines keep theirs.
-    fn with_networks(&self, mut remembered: Remembered) -> Result<Remembered, Failure> {
+    /// Chooses the networks, once: machines keep theirs, also when the state directory was lost.
+    async fn choose_networks(&self) -> Result<Remembered, Failure> {
+        let mut remembered = self.record.load()?;
         let written: Option<Ipv4Net> = self.section.network.as_ref().and_then(|text| text.parse().ok());
-        let wanted = written.or(remembered.network);
-        if wanted.is_some() && wanted == remembered.network && remembered.management.is_some() {
+        if remembered.network.is_some_and(|known| written.is_none_or(|written| written == known)) {
             return Ok(remembered);
         }
         let taken = networks::routed();
@@ -161,15 +161,17 @@ impl VagrantProvider {
             Failure::new(&NETWORK_TAKEN, "every network that machines could have is in use on this computer")
                 .hint("write a free one into orchestrator.toml: `[vagrant] network = \"10.99.0.0/24\"`")
         };
-        remembered.network = Some(match wanted {
-            Some(network) => network,
-            None => networks::free_private(&taken).ok_or_else(none)?,
-        });
-        if remembered.management.is_none() {
-            remembered.management = Some(networks::free_management(&taken).ok_or_else(none)?);
+        let there = self.hypervisor.network(&self.names.network).await?;
+        if let (Some(there), Some(written)) = (there, written.filter(|written| Some(*written) != there)) {
+            let what = format!("the machines live in the network {there}, and `[vagrant] network` says {written}");
+            return Err(Failure::new(&NETWORK_TAKEN, what).hint("write the old one, or: ./orchestrator destroy"));
         }
-        let (network, management) = (remembered.network, remembered.management);
-        self.record.change(|remembered| (remembered.network, remembered.management) = (network, management))?;
+        let private = written.or(there).or_else(|| networks::free_private(&taken)).ok_or_else(none)?;
+        let there = remembered.management.or(self.hypervisor.network(&self.names.management).await?);
+        let management = there.or_else(|| networks::free_management(&taken)).ok_or_else(none)?;
+        (remembered.network, remembered.management) = (Some(private), Some(management));
+        let chosen = remembered.clone();
+        self.record.change(|remembered| *remembered = chosen)?;
         Ok(remembered)
     }
 
@@ -355,7 +357,7 @@ impl Provider for VagrantProvider {
     }
 
     async fn prepare(&self) -> Result<Done<()>, Failure> {
-        Ok(Done::when(self.write_settings()?, ()))
+        Ok(Done::when(self.write_settings().await?, ()))
     }
 
     async fn list(&self) -> Result<Vec<Machine>, Failure> {
@@ -401,7 +403,7 @@ impl Provider for VagrantProvider {
         if machine.state == MachineState::Stopped {
             return Ok(Done::Unchanged(()));
         }
-        self.write_settings()?;
+        self.write_settings().await?;
         self.heal(&machine.name).await?;
         match self.environment.vagrant(&["halt", &machine.name], |_| {}).await? {
             Ended::Well => Ok(Done::Changed(())),
@@ -417,7 +419,7 @@ impl Provider for VagrantProvider {
             let known = Known { spec, address: None, host_key: None };
             self.record.change(|remembered| drop(remembered.machines.insert(name.clone(), known)))?;
         }
-        self.write_settings()?;
+        self.write_settings().await?;
         self.heal(name).await?;
         let ended = self.environment.vagrant(&["destroy", "--force", name], |_| {}).await?;
         // What Vagrant does not remove is removed without it.

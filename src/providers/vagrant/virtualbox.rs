@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ipnet::Ipv4Net;
 
 use super::{
     failure::failure,
@@ -60,6 +61,10 @@ impl Hypervisor for Virtualbox {
             names.machine(&name).is_some().then_some(VirtualMachine { name, uuid, state })
         };
         Ok(all.filter_map(machine).collect())
+    }
+
+    async fn network(&self, _: &str) -> Result<Option<Ipv4Net>, Failure> {
+        Ok(None) // host-only networks belong to no cluster
     }
 
     async fn remove(&self, name: &str) -> Result<bool, Failure> {
