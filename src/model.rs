@@ -226,6 +226,7 @@ impl<T> Done<T> {
 pub enum Action {
     CreateMachine { name: String, role: Role },
     StartMachine { name: String },
+    RestartMachine { name: String, because: String },
     DestroyMachine { name: String },
     JoinNode { name: String, role: Role, version: String },
     UpgradeNode { name: String, from: String, to: String },
@@ -243,7 +244,10 @@ impl Action {
             | Self::JoinNode { .. }
             | Self::GenerateSecret { .. }
             | Self::CreateObject { .. } => '+',
-            Self::StartMachine { .. } | Self::UpgradeNode { .. } | Self::ChangeObject { .. } => '~',
+            Self::StartMachine { .. }
+            | Self::RestartMachine { .. }
+            | Self::UpgradeNode { .. }
+            | Self::ChangeObject { .. } => '~',
             Self::DestroyMachine { .. } | Self::PruneObject { .. } => '-',
         }
     }
@@ -254,6 +258,7 @@ impl std::fmt::Display for Action {
         match self {
             Self::CreateMachine { name, role } => write!(f, "machine {name} ({})", role.name()),
             Self::StartMachine { name } => write!(f, "machine {name}: start"),
+            Self::RestartMachine { name, because } => write!(f, "machine {name}: restart ({because})"),
             Self::DestroyMachine { name } => write!(f, "machine {name}"),
             Self::JoinNode { name, role, version } => write!(f, "node {name} ({}, {version})", role.name()),
             Self::UpgradeNode { name, from, to } => write!(f, "node {name}: {from} to {to}"),

@@ -129,12 +129,12 @@ fn machine<'a>(spec: &'a MachineSpec, made: &Made<'_>) -> Machine<'a> {
         cpus: spec.cpus,
         memory_mib: spec.memory >> 20,
         disk_gib: spec.disk.div_ceil(1 << 30),
-        address: fixed.then(|| fixed_address(spec, &made.network)),
+        address: fixed.then(|| fixed_address(spec, made.network)),
     }
 }
 
 /// Returns the address of a machine that has a fixed one.
-pub fn fixed_address(spec: &MachineSpec, network: &Ipv4Net) -> String {
+pub fn fixed_address(spec: &MachineSpec, network: Ipv4Net) -> String {
     networks::address(network, spec.role, number(&spec.name)).to_string()
 }
 
