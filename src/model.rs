@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod finding;
+pub mod hex;
 pub mod node_address;
 pub mod probe;
 pub mod status;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     failure::{BINARY_NOT_RUNNABLE, DISK_FULL, Failure, HOST_COMMAND_FAILED},
-    model::{Content, Done, Facts, RemoteFile, UnitState, probe::Probe},
+    model::{Content, Done, Facts, RemoteFile, UnitState, hex::hex, probe::Probe},
 };
 
 const FACTS: &str = include_str!("../../../provision/host/facts.sh");
@@ -167,7 +167,7 @@ impl Host for RemoteHost {
         for file in files {
             match &file.content {
                 Content::Text(text) => {
-                    let sum = sha256(text.as_bytes());
+                    let sum = hex(Sha256::digest(text));
                     if !self.is_known(file, &sum) {
                         texts.push((file, text.as_str(), sum));
                     }
@@ -281,8 +281,4 @@ fn said_changed(text: &str) -> Done<()> {
 
 fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,7 +13,7 @@ use super::{
     script::{Came, Running, Said, Way},
     session::Ended,
 };
-use crate::model::Done;
+use crate::model::{Done, hex::hex};
 
 /// A file of this computer that a machine is to have.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +130,7 @@ async fn sha256(path: &Path) -> std::io::Result<String> {
         let (mut file, mut sum, mut chunk) = (File::open(path)?, Sha256::new(), vec![0; CHUNK]);
         loop {
             match file.read(&mut chunk)? {
-                0 => return Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+                0 => return Ok(hex(sum.finalize())),
                 count => sum.update(&chunk[..count]),
             }
         }
