@@ -177,7 +177,7 @@ impl Host for RemoteHost {
                         continue;
                     }
                     let upload =
-                        Upload { source: &local.path, path: &file.path, mode: file.mode, sha256: Some(&local.sha256) };
+                        Upload { source: &local.path, path: &file.path, mode: file.mode, sha256: &local.sha256 };
                     let sent = self.ssh.upload(upload, &|sent| progress(sent, local.size)).await;
                     let sent = sent.map_err(|error| self.not_sent(&error))?;
                     let stamp = format!("{:o} {} {}", file.mode, local.sha256, file.path);
