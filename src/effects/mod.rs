@@ -2,6 +2,8 @@
 
 pub mod certificate_authority;
 pub mod computer;
+#[cfg(test)]
+pub mod fake_kube;
 pub mod host;
 pub mod k3s_release;
 pub mod kube;
