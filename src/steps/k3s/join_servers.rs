@@ -51,8 +51,7 @@ pub async fn join_servers(run: &Run, parts: &Parts<'_>, staged: &[Staged]) -> Re
 /// Returns when a server's unit is active and has written its kubeconfig.
 async fn up(parts: &Parts<'_>, machine: &Machine, scope: &Scope<'_>) -> Result<(), Failure> {
     let host = parts.provider.host(machine);
-    let lead = parts.lead();
-    let server = (machine.name != lead.name).then_some(lead.address.as_str());
+    let server = unit::joins_through(machine, parts.lead());
     let patience = Patience {
         what: format!("K3s on server `{}`", machine.name),
         within: WITHIN,

@@ -124,8 +124,7 @@ async fn await_ready(
         every: EVERY,
         failure: &NODE_NOT_READY,
     };
-    let lead = parts.lead();
-    let server = (machine.name != lead.name).then_some(lead.address.as_str());
+    let server = unit::joins_through(machine, parts.lead());
     scope
         .until(&patience, async || {
             if let Seen::NotYet(words) = unit::look(host.as_ref(), machine, server).await? {
