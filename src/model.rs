@@ -160,6 +160,13 @@ pub struct Reached {
     pub facts: Facts,
 }
 
+impl Reached {
+    /// Whether the K3s unit of the machine's role was active when it was asked.
+    pub fn runs(&self) -> bool {
+        self.facts.k3s.active(self.machine.role) == Some("active")
+    }
+}
+
 impl Machine {
     /// Servers before agents, then by name.
     pub fn in_order(a: &Self, b: &Self) -> std::cmp::Ordering {

@@ -25,10 +25,8 @@ pub async fn join_servers(run: &Run, parts: &Parts<'_>, staged: &[Staged]) -> Re
     run.step(STEP, async |scope| {
         let lead = parts.lead();
         let mut changed = false;
-        let known_up = |staged: &&Staged| {
-            staged.reached.machine.name == lead.name && staged.reached.facts.k3s.active(lead.role) == Some("active")
-        };
-        if !staged.iter().any(|staged| known_up(&staged)) {
+        let known_up = |staged: &Staged| staged.reached.machine.name == lead.name && staged.reached.runs();
+        if !staged.iter().any(known_up) {
             let up = scope.on(&lead.name, async |scope| up(parts, lead, scope).await.map(Done::Changed)).await?;
             changed |= up.changed();
         }
