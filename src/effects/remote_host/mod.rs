@@ -58,12 +58,8 @@ impl RemoteHost {
         Self { ssh, known: RefCell::default(), met: Cell::default(), heard: RefCell::default() }
     }
 
-    pub fn ssh(&self) -> &Ssh {
+    pub fn ssh(&self) -> &Rc<Ssh> {
         &self.ssh
-    }
-
-    pub fn shared_ssh(&self) -> Rc<Ssh> {
-        self.ssh.clone()
     }
 
     /// Asks the machine what it is, and keeps the answer for whoever asks next: the machines are listed, and a moment
