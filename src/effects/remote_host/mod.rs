@@ -22,8 +22,10 @@ use crate::{
     model::{Content, Done, Facts, RemoteFile, UnitState, hex::hex, probe::Probe},
 };
 
-const FACTS: &str = include_str!("../../../provision/host/facts.sh");
-const PROBE: &str = include_str!("../../../provision/host/probe.sh");
+const FACTS: &str =
+    concat!(include_str!("../../../provision/host/vitals.sh"), include_str!("../../../provision/host/facts.sh"));
+const PROBE: &str =
+    concat!(include_str!("../../../provision/host/vitals.sh"), include_str!("../../../provision/host/probe.sh"));
 const PUT: &str = include_str!("../../../provision/host/put.sh");
 const STAMP: &str = include_str!("../../../provision/host/stamp.sh");
 const READ: &str = include_str!("../../../provision/host/read.sh");
