@@ -268,8 +268,8 @@ impl Host for RemoteHost {
         Ok(facts::probe(&self.script("look around", PROBE, server.unwrap_or("-")).await?, now()))
     }
 
-    async fn deliver_images(&self, _: &[String]) -> Result<Done<()>, Failure> {
-        Ok(Done::Unchanged(()))
+    async fn deliver_images(&self, _: &[String]) -> Result<Option<Done<()>>, Failure> {
+        Ok(None)
     }
 }
 
