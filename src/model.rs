@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod finding;
+pub mod hex;
 pub mod node_address;
 pub mod package_manager;
 pub mod probe;
@@ -159,6 +160,13 @@ pub struct Reached {
     /// With the address that its facts show.
     pub machine: Machine,
     pub facts: Facts,
+}
+
+impl Reached {
+    /// Whether the K3s unit of the machine's role was active when it was asked.
+    pub fn runs(&self) -> bool {
+        self.facts.k3s.active(self.machine.role) == Some("active")
+    }
 }
 
 impl Machine {

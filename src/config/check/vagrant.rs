@@ -14,11 +14,12 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     let bits = check.config.vagrant.network.as_deref().and_then(|text| text.split_once('/')?.1.parse::<u8>().ok());
     if bits.is_some_and(|bits| bits > SMALLEST) {
+        let message = "the network has no room for the machines' fixed addresses";
         let hint = format!("a `/{SMALLEST}` or larger, or `addresses = \"dhcp\"`");
-        check.value(&["vagrant", "network"], "has no room for the machines' fixed addresses", hint);
+        check.value(&["vagrant", "network"], message, hint);
     }
     if check.config.cluster.agents > AGENTS {
-        let message = format!("only {AGENTS} agents have a fixed address");
+        let message = format!("only {AGENTS} agents have a fixed address in the machines' network");
         check.value(&["cluster", "agents"], message, "`addresses = \"dhcp\"` in `[vagrant]` has more".to_owned());
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::hex::hex;
+
 /// The names of what one cluster owns on this computer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
@@ -20,7 +22,7 @@ impl Names {
     /// The names for the cluster whose state directory is `folder`.
     pub fn new(cluster: &str, folder: &Path) -> Self {
         let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-        let prefix: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).chain(["-".to_owned()]).collect();
+        let prefix = format!("{}-", hex(&digest[..3]));
         Self { network: format!("{prefix}{cluster}"), management: format!("{prefix}{cluster}-nat"), prefix }
     }
 
