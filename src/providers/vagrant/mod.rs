@@ -81,7 +81,10 @@ pub struct VagrantProvider {
 }
 
 impl VagrantProvider {
-    /// The machines of `cluster`, whose state directory is `folder`, beside a configuration in `base`.
+    /// The machines of `cluster`, whose state directory is `folder`, for a configuration in the folder `base`.
+    ///
+    /// # Errors
+    /// When what is remembered of them cannot be read.
     pub fn new(
         cluster: &str,
         folder: &Path,
@@ -89,16 +92,19 @@ impl VagrantProvider {
         section: VagrantSection,
         wanted: Vec<MachineSpec>,
         computer: Computer,
-    ) -> Self {
-        let names = Names::new(cluster, folder);
+    ) -> Result<Self, Failure> {
+        let vagrant = folder.join("vagrant");
+        let record = Record::new(vagrant.clone());
+        let names = match record.load()?.prefix {
+            Some(prefix) => Names::beginning(prefix, cluster),
+            None => Names::new(cluster, &base.canonicalize().unwrap_or_else(|_| base.to_owned())),
+        };
         let hypervisor: Box<dyn Hypervisor> = match section.hypervisor {
             Kind::Libvirt => Box::new(Libvirt::new(&section.storage_pool, &computer)),
             Kind::Virtualbox => Box::new(Virtualbox::new(&computer)),
         };
-        let vagrant = folder.join("vagrant");
-        let record = Record::new(vagrant.clone());
         let user = SshUser::new(Surroundings::apart(folder, record.known_hosts()), Box::new(Nobody));
-        Self {
+        Ok(Self {
             cluster: cluster.into(),
             section,
             base: base.into(),
@@ -114,7 +120,7 @@ impl VagrantProvider {
             hosts: RefCell::default(),
             boots: Boots::default(),
             restarting: Mutex::default(),
-        }
+        })
     }
 
     fn manager(&self) -> Option<PackageManager> {
@@ -170,6 +176,7 @@ impl VagrantProvider {
         let there = remembered.management.or(self.hypervisor.network(&self.names.management).await?);
         let management = there.or_else(|| networks::free_management(&taken)).ok_or_else(none)?;
         (remembered.network, remembered.management) = (Some(private), Some(management));
+        remembered.prefix = Some(self.names.prefix.clone());
         let chosen = remembered.clone();
         self.record.change(|remembered| *remembered = chosen)?;
         Ok(remembered)

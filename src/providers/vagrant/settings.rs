@@ -163,8 +163,7 @@ mod tests {
     }
 
     fn settings(section: &VagrantSection, remembered: &Remembered) -> serde_json::Value {
-        let names =
-            Names { prefix: "0a1b2c-".into(), network: "0a1b2c-shop".into(), management: "0a1b2c-shop-nat".into() };
+        let names = Names::beginning("0a1b2c-".into(), "shop");
         let wanted = [spec("shop-server-1", Role::Server), spec("shop-agent-1", Role::Agent)];
         let made = Made {
             section,
