@@ -62,7 +62,7 @@ fn words(machine: &str, text: &str) -> Said {
     let prefix = format!("{machine}: ");
     let line = |line: &str| {
         let line = line.trim_start_matches("==>").trim_start();
-        line.strip_prefix(prefix.as_str()).unwrap_or(line).trim_end().to_owned()
+        line.strip_prefix(prefix.as_str()).unwrap_or(line).trim().to_owned()
     };
     let lines: Vec<_> = text.lines().map(line).filter(|line| !line.is_empty()).collect();
     let told: Vec<_> = lines.iter().filter_map(|line| line.trim().strip_prefix(TOLD)?.split_once(' ')).collect();
