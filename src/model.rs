@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod finding;
+pub mod hex;
 pub mod node_address;
 pub mod package_manager;
 pub mod probe;
@@ -161,6 +162,13 @@ pub struct Reached {
     pub facts: Facts,
 }
 
+impl Reached {
+    /// Whether the K3s unit of the machine's role was active when it was asked.
+    pub fn runs(&self) -> bool {
+        self.facts.k3s.active(self.machine.role) == Some("active")
+    }
+}
+
 impl Machine {
     /// Servers before agents, then by name.
     pub fn in_order(a: &Self, b: &Self) -> std::cmp::Ordering {
@@ -226,6 +234,7 @@ impl<T> Done<T> {
 pub enum Action {
     CreateMachine { name: String, role: Role },
     StartMachine { name: String },
+    RestartMachine { name: String, because: String },
     DestroyMachine { name: String },
     JoinNode { name: String, role: Role, version: String },
     UpgradeNode { name: String, from: String, to: String },
@@ -243,7 +252,10 @@ impl Action {
             | Self::JoinNode { .. }
             | Self::GenerateSecret { .. }
             | Self::CreateObject { .. } => '+',
-            Self::StartMachine { .. } | Self::UpgradeNode { .. } | Self::ChangeObject { .. } => '~',
+            Self::StartMachine { .. }
+            | Self::RestartMachine { .. }
+            | Self::UpgradeNode { .. }
+            | Self::ChangeObject { .. } => '~',
             Self::DestroyMachine { .. } | Self::PruneObject { .. } => '-',
         }
     }
@@ -254,6 +266,7 @@ impl std::fmt::Display for Action {
         match self {
             Self::CreateMachine { name, role } => write!(f, "machine {name} ({})", role.name()),
             Self::StartMachine { name } => write!(f, "machine {name}: start"),
+            Self::RestartMachine { name, because } => write!(f, "machine {name}: restart ({because})"),
             Self::DestroyMachine { name } => write!(f, "machine {name}"),
             Self::JoinNode { name, role, version } => write!(f, "node {name} ({}, {version})", role.name()),
             Self::UpgradeNode { name, from, to } => write!(f, "node {name}: {from} to {to}"),

@@ -1,10 +1,6 @@
-# Says what this machine is, one `key value` a line. Changes nothing.
-LC_ALL=C
-PATH=$PATH:/usr/sbin:/sbin:/usr/local/bin
-say() { printf '%s %s\n' "$1" "$2"; }
+# Says what this machine is, one `key value` a line, after vitals.sh. Changes nothing.
 has() { command -v "$1" >/dev/null 2>&1; }
 
-say time "$(date +%s.%N)"
 say arch "$(uname -m)"
 say hostname "$(uname -n)"
 say machine-id "$(cat /etc/machine-id 2>/dev/null)"
@@ -21,15 +17,11 @@ done </proc/meminfo
 for program in systemctl journalctl ip ss sha256sum base64 mktemp; do
     has "$program" || say missing "$program"
 done
-say disk-free-kib "$(df -Pk /var/lib | { read -r _; read -r _ _ _ free _; echo "$free"; })"
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     say cgroups "$(cat /sys/fs/cgroup/cgroup.controllers)"
 else
     say cgroups "$(while read -r name _ _ enabled; do [ "$enabled" != 1 ] || printf '%s ' "$name"; done </proc/cgroups)"
 fi
-ip -o address show scope global 2>/dev/null | while read -r _ nic family address _; do
-    case $family in inet | inet6) say address "$nic ${address%/*}" ;; esac
-done
 ip -o route show default 2>/dev/null | while read -r _ route; do say default-route "$route"; done
 # For each port of K3s that somebody listens on: who it is.
 ss -Hltnp 2>/dev/null | while read -r _ _ _ address _ by; do

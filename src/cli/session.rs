@@ -97,7 +97,8 @@ impl Session {
                 let (machines, cache) = (cluster.machines.clone(), computer.cache());
                 let folder = std::path::absolute(directory.path()).unwrap_or_else(|_| directory.path().to_owned());
                 let section = config.vagrant.clone();
-                let provider = VagrantProvider::new(&cluster.name, &folder, &base, section, machines, computer.clone());
+                let provider =
+                    VagrantProvider::new(&cluster.name, &folder, &base, section, machines, computer.clone())?;
                 (Box::new(provider), release_of(&cluster, cache))
             }
             other @ ProviderKind::Ec2 => return Err(not_available(other)),

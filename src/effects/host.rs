@@ -48,6 +48,6 @@ pub trait Host {
     /// Returns what keeps the machine from reaching a server.
     async fn probe(&self, server: Option<&str>) -> Result<Probe, Failure>;
 
-    /// Has these images in the node's image store.
-    async fn deliver_images(&self, references: &[String]) -> Result<Done<()>, Failure>;
+    /// Has these images in the node's image store; `None` where there is no way yet to put them there.
+    async fn deliver_images(&self, references: &[String]) -> Result<Option<Done<()>>, Failure>;
 }

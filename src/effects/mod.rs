@@ -3,6 +3,8 @@
 pub mod certificate_authority;
 pub mod computer;
 pub mod exec;
+#[cfg(test)]
+pub mod fake_kube;
 pub mod host;
 pub mod k3s_release;
 pub mod kube;

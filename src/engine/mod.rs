@@ -6,7 +6,7 @@ mod retry;
 mod run;
 mod scope;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 
 pub use cancel::{Cancel, Canceller};
 pub use event::{Event, EventKind, Outcome};

@@ -1,4 +1,4 @@
-//! What the tests of this room share.
+//! Runs whose events are kept, for tests.
 
 use std::{cell::RefCell, io, rc::Rc, time::Duration};
 

@@ -74,17 +74,17 @@ fn cluster_id(context: &Context<'_>, reached: &[Reached]) -> Result<String, Fail
 
 /// Whether the server that others join through is up.
 fn lives(reached: &[Reached], lead: &str) -> bool {
-    let is_up = |reached: &Reached| reached.facts.k3s.active(reached.machine.role) == Some("active");
-    reached.iter().any(|reached| reached.machine.name == lead && is_up(reached))
+    reached.iter().any(|reached| reached.machine.name == lead && reached.runs())
 }
 
 /// Returns the server that the kubeconfig names, as long as it runs, so that the kubeconfig stays as it is; else the one
 /// that others join through.
 fn api_server<'m>(context: &Context<'_>, reached: &'m [Reached], lead: &'m Machine) -> &'m Machine {
     let kubeconfig = context.view.directory.read_kubeconfig().unwrap_or_default();
-    let named = |reached: &&Reached| kubeconfig.contains(&format!("//{}:", reached.machine.address));
-    let runs = |reached: &&Reached| reached.facts.k3s.active(Role::Server) == Some("active");
-    reached.iter().filter(named).find(runs).map_or(lead, |reached| &reached.machine)
+    let named = |machine: &Machine| kubeconfig.contains(&format!("//{}:", machine.address));
+    let serves = |reached: &&Reached| reached.machine.role == Role::Server && reached.runs();
+    let found = reached.iter().filter(serves).find(|reached| named(&reached.machine));
+    found.map_or(lead, |reached| &reached.machine)
 }
 
 async fn connect(context: &Context<'_>, server: &Machine) -> Result<Rc<dyn Kube>, Failure> {

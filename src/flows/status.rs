@@ -37,7 +37,12 @@ pub async fn observe_all(view: &View<'_>) -> Result<(Vec<ParsedStack>, Observed)
     machines.sort_by(Machine::in_order);
     let images = references(&view.cluster.images);
     let stacks: Vec<_> = view.stacks.iter().map(|stack| stack.clone().prepared(&images)).collect();
-    let mut observed = Observed { id: view.directory.load()?.map(|state| state.id), machines, ..Observed::default() };
+    let mut observed = Observed {
+        id: view.directory.load()?.map(|state| state.id),
+        machines,
+        to_restart: view.provider.to_restart(&view.cluster.machines)?,
+        ..Observed::default()
+    };
     if observed.machines.iter().any(|machine: &Machine| machine.state == MachineState::Running) {
         match observe(view, &stacks).await {
             Ok((nodes, objects)) => (observed.nodes, observed.objects) = (nodes, objects),

@@ -51,7 +51,12 @@ fn machines(cluster: &Cluster, observed: &Observed) -> Vec<Action> {
             Some(machine) if machine.state == MachineState::Stopped => {
                 actions.push(Action::StartMachine { name: spec.name.clone() });
             }
-            Some(_) => {}
+            Some(_) => actions.extend(
+                observed
+                    .to_restart
+                    .get(&spec.name)
+                    .map(|why| Action::RestartMachine { name: spec.name.clone(), because: why.clone() }),
+            ),
         }
     }
     for spec in &cluster.machines {

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::cluster::Cluster;
 use crate::model::{
-    API_PORT, Content, Machine, Reached, ReleaseFile, RemoteFile, Role, facts::Owner, node_address::interface,
+    API_PORT, Content, Machine, Reached, ReleaseFile, RemoteFile, Role, facts::Owner, hex::hex, node_address::interface,
 };
 
 pub const BINARY: &str = "/usr/local/bin/k3s";
@@ -103,23 +103,17 @@ pub fn fingerprint(files: &[RemoteFile]) -> String {
             hash.update(part);
         }
     }
-    hex(hash)
+    hex(hash.finalize())
 }
 
 /// Returns the token with which nodes join and that proves the CA to them: `K10<SHA-256 of its PEM>::server:<secret>`.
 pub fn full_token(ca: &str, secret: &str) -> String {
-    let mut hash = Sha256::new();
-    hash.update(ca);
-    format!("K10{}::server:{secret}", hex(hash))
+    format!("K10{}::server:{secret}", hex(Sha256::digest(ca)))
 }
 
 /// Returns the secret in a token of either form.
 pub fn secret_of(token: &str) -> &str {
     token.rsplit_once("::server:").map_or(token, |(_, secret)| secret).trim()
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns the text of `/etc/rancher/k3s/config.yaml` for a machine.

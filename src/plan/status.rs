@@ -21,6 +21,8 @@ use crate::model::{
 pub struct Observed {
     pub id: Option<String>,
     pub machines: Vec<Machine>,
+    /// Machines that must be restarted to be as they are wanted, and why.
+    pub to_restart: BTreeMap<String, String>,
     pub nodes: Vec<NodeStatus>,
     /// Every object that carries a stack's label, with `apiVersion` and `kind`.
     pub objects: Vec<Value>,
@@ -68,7 +70,9 @@ fn machines(cluster: &Cluster, observed: &Observed, problems: &mut Vec<String>) 
     for spec in &cluster.machines {
         let machine = observed.machines.iter().find(|machine| machine.name == spec.name);
         match machine.map(|machine| machine.state) {
-            Some(MachineState::Running) => {}
+            Some(MachineState::Running) => problems.extend(
+                observed.to_restart.get(&spec.name).map(|why| format!("machine {} needs a restart: {why}", spec.name)),
+            ),
             Some(MachineState::Unreachable) => problems.push(format!("machine {} does not answer", spec.name)),
             Some(MachineState::Stopped) => problems.push(format!("machine {} is stopped", spec.name)),
             None => problems.push(format!("machine {} does not exist", spec.name)),

@@ -4,7 +4,7 @@ pub mod rehearsal;
 pub mod ssh;
 pub mod vagrant;
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -42,6 +42,14 @@ pub trait Provider {
 
     /// Has this machine, with power.
     async fn create(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<Done<Machine>, Failure>;
+
+    /// Returns the machines that run and must be restarted to be as `specs` say, with why; [`Provider::create`] does it.
+    ///
+    /// # Errors
+    /// When what is known of them cannot be read.
+    fn to_restart(&self, _: &[MachineSpec]) -> Result<BTreeMap<String, String>, Failure> {
+        Ok(BTreeMap::new())
+    }
 
     /// Has the machine under power.
     async fn start(&self, machine: &Machine, seen: OnSeen<'_>) -> Result<Done<Machine>, Failure>;

@@ -3,6 +3,8 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
+use crate::model::hex::hex;
+
 /// Returns the text of a kubeconfig for `server`, all names `default` as K3s has them. `ca` is PEM.
 pub fn kubeconfig(ca: &str, server: &str, token: &str) -> String {
     format!(
@@ -17,5 +19,5 @@ pub fn kubeconfig(ca: &str, server: &str, token: &str) -> String {
 
 /// Returns the hash of a CA as K3s writes it between `K10` and `::` of a full token. `ca` is PEM.
 pub fn ca_hash(ca: &str) -> String {
-    Sha256::digest(ca).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(ca))
 }

@@ -4,26 +4,25 @@
 //! Objects are kept as encoded JSON: ten times smaller than a tree, and a list is answered by joining bytes.
 
 pub mod copies;
+mod log;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Seek, Write},
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 use tokio::sync::{mpsc, watch};
 
-use super::resource::{Resource, by_plural};
+use super::resource::Resource;
+use log::Log;
 
 /// How many changes of its resource a watch may lag behind before it must list again.
 const HISTORY: usize = 8192;
-/// The log is rewritten when it holds this many bytes more than twice the live objects.
-const SLACK: u64 = 16 << 20;
 
 /// Names one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,18 +250,16 @@ impl Store {
         inner.version += 1;
         value["metadata"]["resourceVersion"] = json!(inner.version.to_string());
         let object = Arc::new(object(resource, &value));
-        inner.log.append(&object, kind).unwrap_or_else(|error| {
+        inner.log.append(&object, kind, previous.as_deref()).unwrap_or_else(|error| {
             // An acknowledged write that is not in the log would be a lie, and there is nobody left to tell.
             panic!("the rehearsal's log cannot be written: {error}")
         });
         let table = inner.tables.entry((resource.group, resource.plural)).or_default();
         let place = (object.key.namespace.clone(), object.key.name.clone());
-        let replaced = match kind {
+        match kind {
             ChangeKind::Deleted => table.remove(&place),
             _ => table.insert(place, object.clone()),
         };
-        inner.log.live += if kind == ChangeKind::Deleted { 0 } else { object.raw.len() as u64 };
-        inner.log.live -= replaced.map_or(0, |object| object.raw.len() as u64);
         let change = Change { kind, object: object.clone(), previous };
         inner.subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
         inner.remember(change);
@@ -323,10 +320,10 @@ impl Inner {
     }
 
     fn compact(&mut self) {
-        if self.log.written < self.log.live * 2 + SLACK {
+        if !self.log.is_wasteful() {
             return;
         }
-        match Log::rewrite(&self.log.path, &self.tables, self.version) {
+        match self.log.rewritten(&self.tables, self.version) {
             Ok(log) => self.log = log,
             #[expect(clippy::print_stderr, reason = "stderr is the log of the process that holds the store")]
             Err(error) => eprintln!("the log could not be compacted, going on with the long one: {error}"),
@@ -390,115 +387,10 @@ fn owner(reference: &Value) -> Owner {
     }
 }
 
-/// The file behind the store: one JSON line per change.
-struct Log {
-    path: PathBuf,
-    file: File,
-    /// Bytes in the file.
-    written: u64,
-    /// Bytes of the objects that are alive.
-    live: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Line<'a> {
-    group: std::borrow::Cow<'a, str>,
-    plural: std::borrow::Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    deleted: bool,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Header {
-    version: u64,
-}
-
-impl Log {
-    fn read(path: &Path) -> io::Result<(Tables, u64)> {
-        let mut tables: HashMap<_, Table> = HashMap::new();
-        let mut version = 1;
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((tables, version)),
-            file => file?,
-        };
-        let mut lines = BufReader::new(file);
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-            if let Ok(header) = serde_json::from_slice::<Header>(&line) {
-                version = header.version;
-            } else {
-                let entry: Line = serde_json::from_slice(&line)?;
-                version = version.max(replay(&mut tables, &entry)?);
-            }
-            line.clear();
-        }
-        Ok((tables, version))
-    }
-
-    fn rewrite(path: &Path, tables: &Tables, version: u64) -> io::Result<Self> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-        let mut live = 0;
-        {
-            let mut out = BufWriter::new(temporary.as_file_mut());
-            serde_json::to_writer(&mut out, &Header { version })?;
-            out.write_all(b"\n")?;
-            for object in tables.values().flat_map(Table::values) {
-                live += object.raw.len() as u64;
-                out.write_all(&encode(object, ChangeKind::Added)?)?;
-            }
-            out.flush()?;
-        }
-        temporary.as_file().sync_all()?;
-        let mut file = temporary.persist(path).map_err(|error| error.error)?;
-        let written = file.seek(io::SeekFrom::End(0))?;
-        Ok(Self { path: path.to_owned(), file, written, live })
-    }
-
-    fn append(&mut self, object: &Object, kind: ChangeKind) -> io::Result<()> {
-        let line = encode(object, kind)?;
-        self.written += line.len() as u64;
-        self.file.write_all(&line)
-    }
-}
-
-fn encode(object: &Object, kind: ChangeKind) -> io::Result<Vec<u8>> {
-    let text = std::str::from_utf8(&object.raw).map_err(io::Error::other)?;
-    let line = Line {
-        group: object.key.resource.group.into(),
-        plural: object.key.resource.plural.into(),
-        deleted: kind == ChangeKind::Deleted,
-        object: serde_json::from_str(text)?,
-    };
-    let mut line = serde_json::to_vec(&line)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-fn replay(tables: &mut Tables, line: &Line) -> io::Result<u64> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        metadata: Value,
-    }
-    let Some(resource) = by_plural(&line.group, &line.plural) else { return Ok(0) };
-    let raw = Bytes::copy_from_slice(line.object.get().as_bytes());
-    let metadata = serde_json::from_slice::<Metadata>(&raw)?.metadata;
-    let object = object_of(resource, raw, &metadata);
-    let version = object.version;
-    let table = tables.entry((resource.group, resource.plural)).or_default();
-    let place = (object.key.namespace.clone(), object.key.name.clone());
-    if line.deleted {
-        table.remove(&place);
-    } else {
-        table.insert(place, Arc::new(object));
-    }
-    Ok(version)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, io::Write};
+
     use super::*;
     use crate::rehearsal::resource::of;
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hosts
 import manifests
+import virtual
 from cluster import cluster
 from measure import Sample
 
@@ -161,6 +162,7 @@ ALL = {
     "size": size,
     "hosts": hosts.hosts,
     "upload": hosts.upload,
+    "vagrant": virtual.vagrant,
 }
 # What needs no machines.
 USUAL = ["startup", "stack", "objects", "status", "scale", "size"]

@@ -2,17 +2,19 @@
 
 use std::fs;
 
+use orchestrator::model::hex::hex;
+use sha2::{Digest, Sha256};
+
 use crate::lab::Lab;
 
 #[test]
 fn a_binary_for_another_processor_is_named() {
-    use sha2::Digest;
     let lab = Lab::new(1, 0);
     let folder = lab.path("k3s");
     fs::create_dir(&folder).unwrap();
     // The head of an ELF file for a SPARC.
     let binary = [b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x2b\0\x01\0\0\0".as_slice(), &[0; 200]].concat();
-    let sum: String = sha2::Sha256::digest(&binary).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = hex(Sha256::digest(&binary));
     for (name, arch) in [("k3s", "amd64"), ("k3s-arm64", "arm64")] {
         fs::write(folder.join(name), &binary).unwrap();
         fs::write(folder.join(format!("sha256sum-{arch}.txt")), format!("{sum}  {name}\n")).unwrap();

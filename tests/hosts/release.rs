@@ -8,6 +8,7 @@ use std::{
     sync::Mutex,
 };
 
+use orchestrator::model::hex::hex;
 use sha2::{Digest, Sha256};
 
 /// The release that the tests begin with.
@@ -80,6 +81,5 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> String {
     fs::write(&new, bytes).unwrap();
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(&new, folder.join(name)).unwrap();
-    let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{sum}  {name}\n")
+    format!("{}  {name}\n", hex(Sha256::digest(bytes)))
 }

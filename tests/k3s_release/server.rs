@@ -19,6 +19,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use orchestrator::model::hex::hex;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 
@@ -141,7 +142,7 @@ pub fn noise(size: usize, seed: usize) -> Vec<u8> {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(bytes))
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {

@@ -5,6 +5,7 @@
 mod bastions;
 mod config;
 mod connections;
+mod facts;
 mod forwarding;
 mod host_keys;
 mod login;

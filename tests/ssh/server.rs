@@ -14,8 +14,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use orchestrator::effects::ssh::{Secret, Ssh, SshUser, Surroundings, Target, ask::Ask};
+use orchestrator::{
+    effects::ssh::{Secret, Ssh, SshUser, Surroundings, Target, ask::Ask},
+    model::hex::hex,
+};
 use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest, Sha256};
 
 /// A folder with a home in it, keys and servers.
 pub struct Place {
@@ -230,6 +234,11 @@ impl Ask for Answers {
         self.questions.borrow_mut().push(question.into());
         self.answers.borrow_mut().pop_front()
     }
+}
+
+/// Returns what a file holds, summed up in hexadecimal.
+pub fn sha256(path: &Path) -> String {
+    hex(Sha256::digest(fs::read(path).unwrap()))
 }
 
 pub fn secret(text: &str) -> Secret {

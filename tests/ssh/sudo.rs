@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use orchestrator::effects::ssh::{As, Ssh, SshError, SshUser, Surroundings, Target, Upload, error::NoPermission};
 
-use crate::server::{Answers, Place, Server, on_one_thread, run, secret, target};
+use crate::server::{Answers, Place, Server, on_one_thread, run, secret, sha256, target};
 
 /// An account of the test's own. Dropped, it is removed.
 struct Account {
@@ -80,7 +80,7 @@ fn a_password_is_asked_for_once_and_never_seen_by_the_script() {
         let source = place.path("file");
         fs::write(&source, "content").unwrap();
         let path = place.path("folder/there").display().to_string();
-        let upload = Upload { source: &source, sha256: None, path: &path, mode: 0o600 };
+        let upload = Upload { source: &source, sha256: &sha256(&source), path: &path, mode: 0o600 };
         assert!(ssh.upload(upload, &|_| ()).await.unwrap().changed());
         assert_eq!(fs::read_to_string(&path).unwrap(), "content");
     });

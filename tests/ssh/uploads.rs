@@ -5,11 +5,11 @@ use std::{cell::Cell, fs, os::unix::fs::PermissionsExt, path::Path, time::Durati
 use orchestrator::effects::ssh::{Ssh, SshError, Upload};
 use orchestrator::model::Done;
 
-use crate::server::{Place, on_one_thread};
+use crate::server::{Place, on_one_thread, sha256};
 
 async fn send(ssh: &Ssh, source: &Path, path: &Path) -> Result<Done<()>, SshError> {
     let path = path.display().to_string();
-    ssh.upload(Upload { source, sha256: None, path: &path, mode: 0o755 }, &|_| ()).await
+    ssh.upload(Upload { source, sha256: &sha256(source), path: &path, mode: 0o755 }, &|_| ()).await
 }
 
 fn bytes(count: u32) -> Vec<u8> {
@@ -29,8 +29,8 @@ fn a_file_arrives_whole_with_its_mode_and_is_left_alone_when_it_is_there() {
     fs::write(&source, bytes(3_000_000)).unwrap();
     on_one_thread(async {
         let sent = Cell::new(0);
-        let text = path.display().to_string();
-        let upload = Upload { source: &source, sha256: None, path: &text, mode: 0o755 };
+        let (text, sum) = (path.display().to_string(), sha256(&source));
+        let upload = Upload { source: &source, sha256: &sum, path: &text, mode: 0o755 };
         assert!(ssh.upload(upload, &|count| sent.set(count)).await.unwrap().changed());
         assert_eq!(sent.get(), 3_000_000);
         assert!(fs::read(&path).unwrap() == bytes(3_000_000));
@@ -66,8 +66,8 @@ fn an_upload_that_is_cut_short_leaves_the_old_file_and_is_done_anew() {
     fs::write(&source, bytes(60_000_000)).unwrap();
     on_one_thread(async {
         let begun = tokio::sync::Notify::new();
-        let text = path.display().to_string();
-        let upload = Upload { source: &source, sha256: None, path: &text, mode: 0o644 };
+        let (text, sum) = (path.display().to_string(), sha256(&source));
+        let upload = Upload { source: &source, sha256: &sum, path: &text, mode: 0o644 };
         let on_sent = |_| begun.notify_one();
         let sending = ssh.upload(upload, &on_sent);
         let killing = async {
@@ -94,8 +94,8 @@ fn the_connection_lost_in_the_middle_is_made_again_and_the_file_sent_again() {
     fs::write(&source, bytes(30_000_000)).unwrap();
     on_one_thread(async {
         let cut = Cell::new(false);
-        let text = path.display().to_string();
-        let upload = Upload { source: &source, sha256: None, path: &text, mode: 0o644 };
+        let (text, sum) = (path.display().to_string(), sha256(&source));
+        let upload = Upload { source: &source, sha256: &sum, path: &text, mode: 0o644 };
         let on_sent = |_| {
             if !cut.replace(true) {
                 for child in crate::server::children(server.pid()) {
@@ -130,7 +130,7 @@ fn what_cannot_be_put_says_why() {
         let said = because(full).await;
         assert!(said.starts_with("cannot make the folder /dev/full: mkdir: "), "{said}");
         let text = place.path("there").display().to_string();
-        let wrong = Upload { source: &source, sha256: Some("00"), path: &text, mode: 0o644 };
+        let wrong = Upload { source: &source, sha256: "00", path: &text, mode: 0o644 };
         let error = ssh.upload(wrong, &|_| ()).await.unwrap_err().to_string();
         assert!(error.ends_with("7 of 7 bytes arrived, or not as they were sent"), "{error}");
         assert!(!place.path("there").exists());

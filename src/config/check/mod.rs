@@ -7,6 +7,7 @@ mod machines;
 mod settings;
 mod ssh;
 mod stacks;
+mod vagrant;
 
 use std::ops::Range;
 
@@ -29,6 +30,7 @@ pub(crate) fn check(
     stacks::check(&mut check);
     faults::check(&mut check);
     ssh::check(&mut check);
+    vagrant::check(&mut check);
     let mut all = check.earlier;
     all.extend(check.findings);
     all

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::effects::state_directory::write_private;
+use crate::{effects::state_directory::write_private, model::hex::hex};
 
 /// A file that was changed so recently may change again without its times showing it.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl Verified {
         }
         let owned = path.to_owned();
         let (hash, size) = tokio::task::spawn_blocking(move || absorb(File::open(owned)?)).await??;
-        let sha256 = hex(hash);
+        let sha256 = hex(hash.finalize());
         if looks.settled() && Looks::of(path)? == looks {
             self.remember(path, looks, &sha256);
         }
@@ -132,10 +132,6 @@ pub(super) fn absorb(file: impl io::Read) -> io::Result<(Sha256, u64)> {
         file.consume(count);
         size += count as u64;
     }
-}
-
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

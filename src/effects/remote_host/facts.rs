@@ -1,4 +1,4 @@
-//! Reads what `provision/host/facts.sh` and `probe.sh` say.
+//! Reads what `provision/host/facts.sh` and `probe.sh` say, each after `vitals.sh`.
 
 use std::time::Duration;
 

@@ -19,11 +19,13 @@ use super::{
 };
 use crate::{
     failure::{BINARY_NOT_RUNNABLE, DISK_FULL, Failure, HOST_COMMAND_FAILED},
-    model::{Content, Done, Facts, RemoteFile, UnitState, probe::Probe},
+    model::{Content, Done, Facts, RemoteFile, UnitState, hex::hex, probe::Probe},
 };
 
-const FACTS: &str = include_str!("../../../provision/host/facts.sh");
-const PROBE: &str = include_str!("../../../provision/host/probe.sh");
+const FACTS: &str =
+    concat!(include_str!("../../../provision/host/vitals.sh"), include_str!("../../../provision/host/facts.sh"));
+const PROBE: &str =
+    concat!(include_str!("../../../provision/host/vitals.sh"), include_str!("../../../provision/host/probe.sh"));
 const PUT: &str = include_str!("../../../provision/host/put.sh");
 const STAMP: &str = include_str!("../../../provision/host/stamp.sh");
 const READ: &str = include_str!("../../../provision/host/read.sh");
@@ -58,12 +60,8 @@ impl RemoteHost {
         Self { ssh, known: RefCell::default(), met: Cell::default(), heard: RefCell::default() }
     }
 
-    pub fn ssh(&self) -> &Ssh {
+    pub fn ssh(&self) -> &Rc<Ssh> {
         &self.ssh
-    }
-
-    pub fn shared_ssh(&self) -> Rc<Ssh> {
-        self.ssh.clone()
     }
 
     /// Asks the machine what it is, and keeps the answer for whoever asks next: the machines are listed, and a moment
@@ -167,7 +165,7 @@ impl Host for RemoteHost {
         for file in files {
             match &file.content {
                 Content::Text(text) => {
-                    let sum = sha256(text.as_bytes());
+                    let sum = hex(Sha256::digest(text));
                     if !self.is_known(file, &sum) {
                         texts.push((file, text.as_str(), sum));
                     }
@@ -177,7 +175,7 @@ impl Host for RemoteHost {
                         continue;
                     }
                     let upload =
-                        Upload { source: &local.path, path: &file.path, mode: file.mode, sha256: Some(&local.sha256) };
+                        Upload { source: &local.path, path: &file.path, mode: file.mode, sha256: &local.sha256 };
                     let sent = self.ssh.upload(upload, &|sent| progress(sent, local.size)).await;
                     let sent = sent.map_err(|error| self.not_sent(&error))?;
                     let stamp = format!("{:o} {} {}", file.mode, local.sha256, file.path);
@@ -270,8 +268,8 @@ impl Host for RemoteHost {
         Ok(facts::probe(&self.script("look around", PROBE, server.unwrap_or("-")).await?, now()))
     }
 
-    async fn deliver_images(&self, _: &[String]) -> Result<Done<()>, Failure> {
-        Ok(Done::Unchanged(()))
+    async fn deliver_images(&self, _: &[String]) -> Result<Option<Done<()>>, Failure> {
+        Ok(None)
     }
 }
 
@@ -281,8 +279,4 @@ fn said_changed(text: &str) -> Done<()> {
 
 fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

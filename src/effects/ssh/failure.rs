@@ -94,19 +94,11 @@ fn kind(error: &SshError) -> (&'static Entry, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::ssh::{SshUser, Surroundings, Target, ask::Nobody, error::Unreachable};
+    use crate::effects::ssh::{SshUser, Target, ask::Nobody, error::Unreachable, testing::surroundings};
 
     #[test]
     fn a_failure_names_the_machine_the_cause_and_a_command() {
-        let surroundings = Surroundings {
-            home: "/home/ann".into(),
-            name: "ann".into(),
-            config: vec![],
-            agent: None,
-            sudo_password: None,
-            known_hosts: "known_hosts".into(),
-        };
-        let user = SshUser::new(surroundings, Box::new(Nobody));
+        let user = SshUser::new(surroundings(), Box::new(Nobody));
         let target = Target { user: Some("ubuntu".into()), port: Some(2222), ..Target::new("web-1", "10.0.0.4") };
         let ssh = Ssh::new(user, target);
         let failure =

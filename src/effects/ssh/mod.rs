@@ -17,6 +17,8 @@ mod script;
 mod session;
 mod shell;
 mod sudo;
+#[cfg(test)]
+mod testing;
 mod upload;
 mod user;
 

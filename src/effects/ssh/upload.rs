@@ -1,10 +1,9 @@
 //! Files for machines: written beside their place, checked, made durable, then renamed into it.
 
-use std::{cell::RefCell, fs::File, io::Read, path::Path, time::Duration};
+use std::{cell::RefCell, path::Path, time::Duration};
 
 use bytes::Bytes;
 use russh::{ChannelWriteHalf, client::Msg};
-use sha2::{Digest, Sha256};
 use tokio::{io::AsyncReadExt, sync::Notify, time::timeout};
 
 use super::{
@@ -19,8 +18,8 @@ use crate::model::Done;
 #[derive(Debug, Clone, Copy)]
 pub struct Upload<'a> {
     pub source: &'a Path,
-    /// In hexadecimal; computed if it is not known.
-    pub sha256: Option<&'a str>,
+    /// Of its bytes, in hexadecimal.
+    pub sha256: &'a str,
     /// Absolute, on the machine.
     pub path: &'a str,
     /// Unix permission bits.
@@ -47,10 +46,7 @@ impl Ssh {
             return Err(failed("it is no absolute path".into()));
         }
         let size = tokio::fs::metadata(upload.source).await.map_err(unreadable)?.len();
-        let sum = match upload.sha256 {
-            Some(sum) => sum.to_lowercase(),
-            None => sha256(upload.source).await.map_err(unreadable)?,
-        };
+        let sum = upload.sha256.to_lowercase();
         let header = format!("{}\n{:o}\n{size}\n{sum}\n", upload.path, upload.mode);
         let limit = SCRIPT + Duration::from_secs(size / SLOWEST);
         let late = || SshError::TimedOut { what: format!("the upload of {}", upload.path), seconds: limit.as_secs() };
@@ -122,18 +118,4 @@ async fn send_file(write: &ChannelWriteHalf<Msg>, source: &Path, on_sent: &dyn F
         sent += count as u64;
         on_sent(sent);
     }
-}
-
-async fn sha256(path: &Path) -> std::io::Result<String> {
-    let path = path.to_owned();
-    let summing = tokio::task::spawn_blocking(move || {
-        let (mut file, mut sum, mut chunk) = (File::open(path)?, Sha256::new(), vec![0; CHUNK]);
-        loop {
-            match file.read(&mut chunk)? {
-                0 => return Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-                count => sum.update(&chunk[..count]),
-            }
-        }
-    });
-    summing.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }

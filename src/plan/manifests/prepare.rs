@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Manifest, equal, images};
+use crate::model::hex::hex;
 
 /// Label with the name of the stack that an object belongs to.
 pub const STACK_LABEL: &str = "orchestrator/stack";
@@ -68,7 +69,7 @@ fn encoded(value: Value) -> Value {
 }
 
 fn hash(object: &Value) -> String {
-    Sha256::digest(object.to_string()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(object.to_string())[..16])
 }
 
 #[cfg(test)]

@@ -121,8 +121,8 @@ impl Host for RehearsalHost<'_> {
         Ok(Probe::default())
     }
 
-    async fn deliver_images(&self, references: &[String]) -> Result<Done<()>, Failure> {
-        self.done(Operation::DeliverImages(references.to_vec())).await
+    async fn deliver_images(&self, references: &[String]) -> Result<Option<Done<()>>, Failure> {
+        self.done(Operation::DeliverImages(references.to_vec())).await.map(Some)
     }
 }
 

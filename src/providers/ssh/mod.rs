@@ -88,7 +88,7 @@ impl SshProvider {
         if let Some(open) = self.tunnel.borrow().as_ref() {
             return Ok(open.port);
         }
-        let opened = Tunnel::open(self.remote(server).shared_ssh(), port).await?;
+        let opened = Tunnel::open(self.remote(server).ssh().clone(), port).await?;
         let port = opened.port;
         self.record.keep_api_port(port)?;
         self.tunnel.replace(Some(opened));
@@ -113,15 +113,19 @@ impl SshProvider {
     }
 }
 
-fn seen(machine: &SshMachine, facts: &Facts) -> Machine {
-    let stopped = machine.role.unit();
-    let unit = facts.k3s.units.iter().find(|unit| unit.role.unit() == stopped);
-    let state = match unit {
-        Some(unit) if unit.active == "inactive" => MachineState::Stopped,
+/// Returns a machine at the address that the user calls it with.
+fn machine(listed: &SshMachine, state: MachineState) -> Machine {
+    Machine { name: listed.name.clone(), role: listed.role, state, address: listed.address.clone() }
+}
+
+/// Returns a machine as it says it is.
+fn seen(listed: &SshMachine, facts: &Facts) -> Machine {
+    let state = match facts.k3s.active(listed.role) {
+        Some("inactive") => MachineState::Stopped,
         _ => MachineState::Running,
     };
-    let address = node_address(&machine.address, facts).unwrap_or_else(|| machine.address.clone());
-    Machine { name: machine.name.clone(), role: machine.role, state, address }
+    let called = machine(listed, state);
+    Machine { address: node_address(&listed.address, facts).unwrap_or(called.address), ..called }
 }
 
 #[async_trait(?Send)]
@@ -137,15 +141,14 @@ impl Provider for SshProvider {
     async fn list(&self) -> Result<Vec<Machine>, Failure> {
         let recorded = self.record.load()?;
         let (mut machines, mut failures) = (Vec::new(), Vec::new());
-        for (machine, facts) in self.ask_all().await {
-            let known = recorded.iter().any(|recorded| recorded.name == machine.name);
+        for (listed, facts) in self.ask_all().await {
+            let known = recorded.iter().any(|recorded| recorded.name == listed.name);
             match facts {
-                Ok(facts) if self.is_ours(&facts) => machines.push(seen(machine, &facts)),
+                Ok(facts) if self.is_ours(&facts) => machines.push(seen(listed, &facts)),
                 Ok(_) => {}
                 Err(failure) if failure.may_pass() => {
                     if known {
-                        let (name, address) = (machine.name.clone(), machine.address.clone());
-                        machines.push(Machine { name, role: machine.role, state: MachineState::Unreachable, address });
+                        machines.push(machine(listed, MachineState::Unreachable));
                     }
                 }
                 Err(failure) => failures.push(failure),
@@ -155,23 +158,16 @@ impl Provider for SshProvider {
     }
 
     async fn known(&self) -> Result<Vec<Machine>, Failure> {
-        let known = |machine: &SshMachine| Machine {
-            name: machine.name.clone(),
-            role: machine.role,
-            state: MachineState::Running,
-            address: machine.address.clone(),
-        };
-        Ok(self.machines.values().map(known).collect())
+        Ok(self.machines.values().map(|listed| machine(listed, MachineState::Running)).collect())
     }
 
     async fn create(&self, spec: &MachineSpec, _: OnSeen<'_>) -> Result<Done<Machine>, Failure> {
-        let machine = self
+        let listed = self
             .machines
             .get(&spec.name)
             .ok_or_else(|| Failure::new(&MACHINE_NOT_CREATED, format!("`[ssh]` lists no machine `{}`", spec.name)))?;
-        let new = self.record.add(machine)?;
-        let (name, address) = (machine.name.clone(), machine.address.clone());
-        Ok(Done::when(new, Machine { name, role: machine.role, state: MachineState::Running, address }))
+        let new = self.record.add(listed)?;
+        Ok(Done::when(new, machine(listed, MachineState::Running)))
     }
 
     async fn start(&self, machine: &Machine, _: OnSeen<'_>) -> Result<Done<Machine>, Failure> {
@@ -197,10 +193,8 @@ impl Provider for SshProvider {
     }
 
     async fn clean_up(&self) -> Result<Done<()>, Failure> {
-        for machine in self.record.load()? {
-            // It was listed for the cluster, and nothing was put on it.
-            self.record.remove(&machine.name)?;
-        }
+        // Those that are left were listed for the cluster, and nothing was put on them.
+        self.record.clear()?;
         Ok(Done::Unchanged(()))
     }
 

@@ -69,6 +69,17 @@ impl Record {
         self.save(&machines)
     }
 
+    /// Forgets all machines.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn clear(&self) -> Result<(), Failure> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.unusable("remove", &error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the port of this computer at which the API is reached through a tunnel; 0 when none was chosen.
     ///
     /// # Errors
@@ -124,5 +135,9 @@ mod tests {
         record.add(&machine("a2")).unwrap();
         record.remove("a1").unwrap();
         assert_eq!(record.load().unwrap(), [machine("a2")]);
+        for _ in 0..2 {
+            record.clear().unwrap();
+            assert_eq!(record.load().unwrap(), []);
+        }
     }
 }

@@ -35,7 +35,7 @@ impl Boots {
         seen: &dyn Fn(&str),
         boot: impl AsyncFnOnce(Rc<Batch>) -> Results,
     ) -> Result<(), Failure> {
-        let (tell, mut news) = watch::channel(String::new());
+        let (tell, news) = watch::channel(String::new());
         self.waiting.borrow_mut().insert(machine.into(), tell);
         let booted = async {
             let _turn = self.turn.lock().await;
@@ -48,13 +48,18 @@ impl Boots {
             self.ended.borrow_mut().extend(results);
             self.ended.borrow_mut().remove(machine).unwrap_or(Ok(()))
         };
-        tokio::pin!(booted);
-        loop {
-            tokio::select! {
-                biased;
-                Ok(()) = news.changed() => seen(&news.borrow_and_update()),
-                result = &mut booted => return result,
-            }
+        hearing(news, seen, booted).await
+    }
+}
+
+/// Does `work`; meanwhile `seen` is told the news.
+pub async fn hearing<T>(mut news: watch::Receiver<String>, seen: &dyn Fn(&str), work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            Ok(()) = news.changed() => seen(&news.borrow_and_update()),
+            result = &mut work => return result,
         }
     }
 }

@@ -28,6 +28,12 @@ pub trait Hypervisor {
     /// When the hypervisor does not answer.
     async fn machines(&self, names: &Names) -> Result<Vec<VirtualMachine>, Failure>;
 
+    /// Returns the bytes that are free where disks are kept; `None` when nobody knows.
+    ///
+    /// # Errors
+    /// When disks cannot be kept there.
+    async fn room(&self) -> Result<Option<u64>, Failure>;
+
     /// Returns the addresses of one of the cluster's networks, if it is there and the hypervisor knows them.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::{
         computer::{Computer, variable},
         exec::Program,
     },
-    failure::{Failure, VAGRANT_MISSING},
+    failure::{Failure, STORAGE_POOL_MISSING, VAGRANT_MISSING},
     model::{MachineState, PackageManager},
 };
 
@@ -103,6 +103,16 @@ impl Hypervisor for Libvirt {
         let text = self.virsh(&["list --all; list --all --uuid --name"]).await?;
         let machines = parse(&text).into_iter().filter(|machine| names.machine(&machine.name).is_some());
         Ok(machines.collect())
+    }
+
+    async fn room(&self) -> Result<Option<u64>, Failure> {
+        let said = self.virsh(&["pool-info", "--bytes", &self.pool]).await?;
+        let field = |key: &str| said.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        if field("State:") == Some("running") {
+            return Ok(field("Available:").and_then(|bytes| bytes.parse().ok()));
+        }
+        let what = format!("the storage pool `{}` of libvirt is not active", self.pool);
+        Err(Failure::new(&STORAGE_POOL_MISSING, what).hint(format!("sudo virsh pool-start {}", self.pool)))
     }
 
     async fn network(&self, name: &str) -> Result<Option<Ipv4Net>, Failure> {

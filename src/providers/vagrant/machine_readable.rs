@@ -29,6 +29,8 @@ pub enum Said {
         class: String,
         message: String,
     },
+    /// A fact that was asked for, such as `plugin-name` and a name.
+    Fact(String, String),
     Other,
 }
 
@@ -45,7 +47,8 @@ impl Line {
             "ui" => words(&machine, &field(1)),
             "error-exit" => Said::Error { class: field(0), message: field(1) },
             "action" if field(1) == "end" => Said::Finished,
-            _ => Said::Other,
+            "action" => Said::Other,
+            kind => Said::Fact(kind.into(), field(0)),
         };
         Some(Self { machine, said })
     }
@@ -96,6 +99,11 @@ mod tests {
             "node2",
             Said::Words("No version detected for the box".into()),
         );
+    }
+
+    #[test]
+    fn facts_keep_their_kind() {
+        case("1795274471,,plugin-name,vagrant-libvirt", "", Said::Fact("plugin-name".into(), "vagrant-libvirt".into()));
     }
 
     #[test]

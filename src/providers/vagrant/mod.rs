@@ -1,5 +1,6 @@
 //! Virtual machines on this computer, made by Vagrant.
 
+mod boot;
 mod boots;
 mod environment;
 mod failure;
@@ -8,6 +9,7 @@ mod index;
 mod key;
 mod kvm;
 mod libvirt;
+mod look;
 mod machine_readable;
 mod names;
 mod networks;
@@ -18,7 +20,6 @@ mod virtualbox;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    net::Ipv4Addr,
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -30,23 +31,22 @@ use tokio::sync::Mutex;
 
 use super::{OnSeen, Provider};
 use crate::{
-    config::{Addresses, Driver, Hypervisor as Kind, VagrantSection},
+    config::{Driver, Hypervisor as Kind, VagrantSection},
     effects::{
         computer::Computer,
         host::Host,
         remote_host::RemoteHost,
         ssh::{Ssh, SshUser, Surroundings, Target, ask::Nobody},
     },
-    failure::{Failure, NETWORK_TAKEN, STATE_UNUSABLE, VAGRANT_MISSING, VM_NOT_BOOTED},
-    model::{API_PORT, Done, Machine, MachineSpec, MachineState, PackageManager},
+    failure::{Failure, NETWORK_TAKEN, STATE_UNUSABLE, VAGRANT_MISSING},
+    model::{API_PORT, Done, Machine, MachineSpec, MachineState, PackageManager, finding::Finding},
 };
-use boots::{Batch, Boots, Results};
+use boots::Boots;
 use environment::{Ended, Environment};
-use hypervisor::{Hypervisor, VirtualMachine};
+use hypervisor::Hypervisor;
 use index::Index;
 use key::Key;
 use libvirt::Libvirt;
-use machine_readable::{Line, Said};
 use names::Names;
 use record::{Known, Record, Remembered};
 use settings::{Made, Settings, fixed_address, role};
@@ -81,7 +81,10 @@ pub struct VagrantProvider {
 }
 
 impl VagrantProvider {
-    /// The machines of `cluster`, whose state directory is `folder`, beside a configuration in `base`.
+    /// The machines of `cluster`, whose state directory is `folder`, for a configuration in the folder `base`.
+    ///
+    /// # Errors
+    /// When what is remembered of them cannot be read.
     pub fn new(
         cluster: &str,
         folder: &Path,
@@ -89,16 +92,19 @@ impl VagrantProvider {
         section: VagrantSection,
         wanted: Vec<MachineSpec>,
         computer: Computer,
-    ) -> Self {
-        let names = Names::new(cluster, folder);
+    ) -> Result<Self, Failure> {
+        let vagrant = folder.join("vagrant");
+        let record = Record::new(vagrant.clone());
+        let names = match record.load()?.prefix {
+            Some(prefix) => Names::beginning(prefix, cluster),
+            None => Names::new(cluster, &base.canonicalize().unwrap_or_else(|_| base.to_owned())),
+        };
         let hypervisor: Box<dyn Hypervisor> = match section.hypervisor {
             Kind::Libvirt => Box::new(Libvirt::new(&section.storage_pool, &computer)),
             Kind::Virtualbox => Box::new(Virtualbox::new(&computer)),
         };
-        let vagrant = folder.join("vagrant");
-        let record = Record::new(vagrant.clone());
         let user = SshUser::new(Surroundings::apart(folder, record.known_hosts()), Box::new(Nobody));
-        Self {
+        Ok(Self {
             cluster: cluster.into(),
             section,
             base: base.into(),
@@ -114,7 +120,7 @@ impl VagrantProvider {
             hosts: RefCell::default(),
             boots: Boots::default(),
             restarting: Mutex::default(),
-        }
+        })
     }
 
     fn manager(&self) -> Option<PackageManager> {
@@ -170,117 +176,10 @@ impl VagrantProvider {
         let there = remembered.management.or(self.hypervisor.network(&self.names.management).await?);
         let management = there.or_else(|| networks::free_management(&taken)).ok_or_else(none)?;
         (remembered.network, remembered.management) = (Some(private), Some(management));
+        remembered.prefix = Some(self.names.prefix.clone());
         let chosen = remembered.clone();
         self.record.change(|remembered| *remembered = chosen)?;
         Ok(remembered)
-    }
-
-    async fn find(&self, machine: &str) -> Result<Option<VirtualMachine>, Failure> {
-        let name = self.names.of(machine);
-        Ok(self.hypervisor.machines(&self.names).await?.into_iter().find(|machine| machine.name == name))
-    }
-
-    /// Brings what an interrupted run left into a state that Vagrant goes on from: it knows the machine, or there is
-    /// nothing of it.
-    async fn heal(&self, machine: &str) -> Result<Option<VirtualMachine>, Failure> {
-        let found = self.find(machine).await?;
-        match &found {
-            Some(found) => self.environment.adopt(machine, &found.uuid)?,
-            None => self.hypervisor.remove_stray_disks(&self.names.of(machine)).await?,
-        }
-        Ok(found)
-    }
-
-    /// Has a machine booted with all that it needs; `command` is what Vagrant is to do.
-    async fn boot(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<(), Failure> {
-        self.boots.boot(&spec.name, seen, async |batch| self.up(&batch).await).await
-    }
-
-    async fn up(&self, batch: &Batch) -> Results {
-        let mut results = Results::new();
-        let mut ready = Vec::new();
-        for machine in batch.keys() {
-            match self.heal(machine).await {
-                Ok(_) => ready.push(machine.as_str()),
-                Err(failure) => drop(results.insert(machine.clone(), Err(failure))),
-            }
-        }
-        if !ready.is_empty() {
-            let args: Vec<_> = ["up", "--no-destroy-on-error"].into_iter().chain(ready.iter().copied()).collect();
-            results.extend(self.work(&args, &ready, batch).await);
-        }
-        results
-    }
-
-    /// Has Vagrant work on machines, and remembers what they say of themselves.
-    async fn work(&self, args: &[&str], machines: &[&str], batch: &Batch) -> Results {
-        let told: RefCell<BTreeMap<String, Vec<(String, String)>>> = RefCell::default();
-        let mut finished = Vec::new();
-        let ended = self.environment.vagrant(args, |line: &Line| match &line.said {
-            Said::Told(facts) => told.borrow_mut().entry(line.machine.clone()).or_default().extend(facts.clone()),
-            Said::Finished => finished.push(line.machine.clone()),
-            Said::Words(words) => batch
-                .iter()
-                .filter(|(name, _)| line.machine.is_empty() || line.machine == **name)
-                .for_each(|(_, tell)| drop(tell.send_replace(words.clone()))),
-            _ => {}
-        });
-        let ended = ended.await;
-        let mut results = Results::new();
-        for machine in machines {
-            let result = match &ended {
-                Err(failure) => Err(failure.clone()),
-                Ok(Ended::Badly(words)) if !finished.iter().any(|name| name == machine) => {
-                    let words = failure::part_of(machine, words).unwrap_or(words);
-                    Err(failure::failure(machine, words, self.manager()))
-                }
-                Ok(_) => self.remember(machine, told.borrow().get(*machine).map_or(&[][..], Vec::as_slice)),
-            };
-            results.insert((*machine).to_owned(), result);
-        }
-        results
-    }
-
-    /// Remembers what a machine said of itself when it booted.
-    fn remember(&self, machine: &str, told: &[(String, String)]) -> Result<(), Failure> {
-        let remembered = self.record.load()?;
-        let spec = self.spec(machine, &remembered);
-        let values = |wanted| told.iter().filter(move |(key, _)| key == wanted).map(|(_, value)| value.as_str());
-        let addresses: Vec<_> = values("address").filter_map(|held| Some(held.split_once(' ')?.1)).collect();
-        let known = Known {
-            address: self.address(&spec, &remembered, &addresses),
-            host_key: values("host-key").next().map(str::to_owned),
-            spec,
-        };
-        let whole = known.is_whole();
-        if remembered.machines.get(machine).is_some_and(|before| before.address != known.address) {
-            self.hosts.borrow_mut().remove(machine);
-        }
-        self.record.change(|remembered| drop(remembered.machines.insert(machine.into(), known)))?;
-        if whole {
-            return Ok(());
-        }
-        let failure = Failure::new(&VM_NOT_BOOTED, format!("virtual machine `{machine}` did not get its address"));
-        Err(failure.because(format!("it has {}", addresses.join(", "))).hint("./orchestrator create"))
-    }
-
-    /// Returns the address of a machine in the private network, if it has one there.
-    fn address(&self, spec: &MachineSpec, remembered: &Remembered, held: &[&str]) -> Option<String> {
-        let network = remembered.network?;
-        if self.section.addresses == Addresses::Fixed {
-            return Some(fixed_address(spec, &network)).filter(|fixed| held.contains(&fixed.as_str()));
-        }
-        let others = [remembered.management, TRANSLATED.parse().ok()];
-        let private = |address: &&&str| {
-            let address: Option<Ipv4Addr> = address.parse().ok();
-            address.is_some_and(|address| others.iter().flatten().all(|other| !other.contains(&address)))
-        };
-        held.iter()
-            .find(|address| {
-                private(address) && network.contains(&address.parse::<Ipv4Addr>().unwrap_or(Ipv4Addr::UNSPECIFIED))
-            })
-            .or_else(|| held.iter().find(private))
-            .map(|address| (*address).to_owned())
     }
 
     fn spec(&self, machine: &str, remembered: &Remembered) -> MachineSpec {
@@ -300,7 +199,7 @@ impl VagrantProvider {
         let remembered = self.record.load()?;
         let spec = self.spec(name, &remembered);
         let known = remembered.machines.get(name).and_then(|known| known.address.clone());
-        let address = known.or_else(|| Some(fixed_address(&spec, remembered.network.as_ref()?))).unwrap_or_default();
+        let address = known.or_else(|| Some(fixed_address(&spec, remembered.network?))).unwrap_or_default();
         Ok(Machine { name: name.into(), role: spec.role, state, address })
     }
 
@@ -318,32 +217,6 @@ impl VagrantProvider {
         });
         made.clone()
     }
-
-    /// Has a machine that runs say who it is: an interrupted run did not hear it. Restarts it if it is not whole.
-    async fn complete(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<(), Failure> {
-        self.heal(&spec.name).await?;
-        let tell = self.tell(spec);
-        seen("asking for its host key");
-        let provision = ["provision", &spec.name, "--provision-with", "orchestrator"];
-        let asked = self.work(&provision, &[&spec.name], &tell).await.remove(&spec.name).unwrap_or(Ok(()));
-        if asked.is_ok() {
-            return asked;
-        }
-        seen("restarting it: it had not booted to its end");
-        self.restart(spec).await
-    }
-
-    /// Restarts a machine with the size that it is to have.
-    async fn restart(&self, spec: &MachineSpec) -> Result<(), Failure> {
-        let _turn = self.restarting.lock().await;
-        self.heal(&spec.name).await?;
-        let reload = ["reload", &spec.name, "--provision"];
-        self.work(&reload, &[&spec.name], &self.tell(spec)).await.remove(&spec.name).unwrap_or(Ok(()))
-    }
-
-    fn tell(&self, spec: &MachineSpec) -> Batch {
-        Batch::from([(spec.name.clone(), tokio::sync::watch::channel(String::new()).0)])
-    }
 }
 
 #[async_trait(?Send)]
@@ -354,6 +227,10 @@ impl Provider for VagrantProvider {
                 .hint(PackageManager::installs_vagrant(self.manager())));
         }
         self.hypervisor.machines(&self.names).await.map(drop)
+    }
+
+    async fn look(&self) -> Vec<Finding> {
+        self.look_closer().await
     }
 
     async fn prepare(&self) -> Result<Done<()>, Failure> {
@@ -381,12 +258,21 @@ impl Provider for VagrantProvider {
             }
             Some(known) if runs && known.is_whole() => {
                 seen(&format!("restarting it: {}", difference(&known.spec, spec)));
-                self.restart(spec).await?;
+                self.restart(spec, seen).await?;
             }
             _ if runs => self.complete(spec, seen).await?,
             _ => self.boot(spec, seen).await?,
         }
         Ok(Done::Changed(self.machine(&spec.name, MachineState::Running)?))
+    }
+
+    fn to_restart(&self, specs: &[MachineSpec]) -> Result<BTreeMap<String, String>, Failure> {
+        let remembered = self.record.load()?;
+        let restart = |spec: &MachineSpec| {
+            let known = &remembered.machines.get(&spec.name)?.spec;
+            (!same_size(known, spec)).then(|| (spec.name.clone(), difference(known, spec)))
+        };
+        Ok(specs.iter().filter_map(restart).collect())
     }
 
     async fn start(&self, machine: &Machine, seen: OnSeen<'_>) -> Result<Done<Machine>, Failure> {

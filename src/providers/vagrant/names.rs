@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::hex::hex;
+
 /// The names of what one cluster owns on this computer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
@@ -17,10 +19,14 @@ pub struct Names {
 }
 
 impl Names {
-    /// The names for the cluster whose state directory is `folder`.
-    pub fn new(cluster: &str, folder: &Path) -> Self {
-        let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-        let prefix: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).chain(["-".to_owned()]).collect();
+    /// The names for `cluster`, whose configuration is in the folder `base`.
+    pub fn new(cluster: &str, base: &Path) -> Self {
+        let place = [base.as_os_str().as_encoded_bytes(), cluster.as_bytes()].join(&0);
+        Self::beginning(format!("{}-", hex(&Sha256::digest(place)[..3])), cluster)
+    }
+
+    /// The names that begin like this.
+    pub fn beginning(prefix: String, cluster: &str) -> Self {
         Self { network: format!("{prefix}{cluster}"), management: format!("{prefix}{cluster}-nat"), prefix }
     }
 
@@ -40,13 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_folders_with_a_cluster_of_the_same_name_share_nothing() {
-        let one = Names::new("shop", Path::new("/home/ann/a/.orchestrator/shop"));
-        let other = Names::new("shop", Path::new("/home/ann/b/.orchestrator/shop"));
-        assert_ne!(one.prefix, other.prefix);
-        let name = one.of("shop-agent-1");
-        assert_eq!(one.machine(&name), Some("shop-agent-1"));
-        assert_eq!(other.machine(&name), None);
+    fn clusters_of_another_folder_or_name_share_nothing() {
+        let one = Names::new("shop", Path::new("/home/ann/a"));
+        for other in [Names::new("shop", Path::new("/home/ann/b")), Names::new("lab", Path::new("/home/ann/a"))] {
+            assert_ne!(one.prefix, other.prefix);
+            assert_eq!(other.machine(&one.of("shop-agent-1")), None);
+        }
+        assert_eq!(one.machine(&one.of("shop-agent-1")), Some("shop-agent-1"));
         assert_eq!(one.management, format!("{}-nat", one.network));
     }
 }

@@ -25,17 +25,17 @@ pub fn free_management(taken: &[Ipv4Net]) -> Option<Ipv4Net> {
 fn free(mut third: impl Iterator<Item = u8>, taken: &[Ipv4Net]) -> Option<Ipv4Net> {
     third.find_map(|third| {
         let network = Ipv4Net::new(Ipv4Addr::new(192, 168, third, 0), 24).ok()?;
-        taken.iter().all(|other| !overlap(&network, other)).then_some(network)
+        taken.iter().all(|other| !overlap(network, *other)).then_some(network)
     })
 }
 
 /// Whether two networks have an address in common.
-pub fn overlap(one: &Ipv4Net, other: &Ipv4Net) -> bool {
-    one.contains(other) || other.contains(one)
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
 }
 
 /// Returns the address of the machine with this role and number: the same whatever other machines there are.
-pub fn address(network: &Ipv4Net, role: Role, number: u32) -> Ipv4Addr {
+pub fn address(network: Ipv4Net, role: Role, number: u32) -> Ipv4Addr {
     let first = if role == Role::Server { SERVERS } else { AGENTS };
     Ipv4Addr::from(u32::from(network.network()) + first + number)
 }
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn addresses_follow_from_names() {
-        let network = "192.168.56.0/24".parse().unwrap();
-        assert_eq!(address(&network, Role::Server, 1).to_string(), "192.168.56.11");
-        assert_eq!(address(&network, Role::Agent, 2).to_string(), "192.168.56.102");
+        let network: Ipv4Net = "192.168.56.0/24".parse().unwrap();
+        assert_eq!(address(network, Role::Server, 1).to_string(), "192.168.56.11");
+        assert_eq!(address(network, Role::Agent, 2).to_string(), "192.168.56.102");
     }
 }

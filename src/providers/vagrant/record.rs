@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Remembered {
+    /// What the cluster's names begin with: it stays when the folder is moved.
+    pub prefix: Option<String>,
     /// The private network that was chosen.
     pub network: Option<Ipv4Net>,
     pub management: Option<Ipv4Net>,

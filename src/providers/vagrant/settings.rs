@@ -129,12 +129,12 @@ fn machine<'a>(spec: &'a MachineSpec, made: &Made<'_>) -> Machine<'a> {
         cpus: spec.cpus,
         memory_mib: spec.memory >> 20,
         disk_gib: spec.disk.div_ceil(1 << 30),
-        address: fixed.then(|| fixed_address(spec, &made.network)),
+        address: fixed.then(|| fixed_address(spec, made.network)),
     }
 }
 
 /// Returns the address of a machine that has a fixed one.
-pub fn fixed_address(spec: &MachineSpec, network: &Ipv4Net) -> String {
+pub fn fixed_address(spec: &MachineSpec, network: Ipv4Net) -> String {
     networks::address(network, spec.role, number(&spec.name)).to_string()
 }
 
@@ -163,8 +163,7 @@ mod tests {
     }
 
     fn settings(section: &VagrantSection, remembered: &Remembered) -> serde_json::Value {
-        let names =
-            Names { prefix: "0a1b2c-".into(), network: "0a1b2c-shop".into(), management: "0a1b2c-shop-nat".into() };
+        let names = Names::beginning("0a1b2c-".into(), "shop");
         let wanted = [spec("shop-server-1", Role::Server), spec("shop-agent-1", Role::Agent)];
         let made = Made {
             section,

@@ -63,6 +63,10 @@ impl Hypervisor for Virtualbox {
         Ok(all.filter_map(machine).collect())
     }
 
+    async fn room(&self) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+
     async fn network(&self, _: &str) -> Result<Option<Ipv4Net>, Failure> {
         Ok(None) // host-only networks belong to no cluster
     }

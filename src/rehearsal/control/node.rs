@@ -12,7 +12,10 @@ use super::{
     queue::Controller,
     world::Node,
 };
-use crate::{model::Role, rehearsal::store::Object};
+use crate::{
+    model::{Role, hex::hex},
+    rehearsal::store::Object,
+};
 
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
@@ -141,10 +144,7 @@ fn status(machine: &Node) -> Value {
 }
 
 fn info(machine: &Node) -> Value {
-    let id = |salt: &str| {
-        let hash = super::template::hash(&json!([machine.name, salt]), 0);
-        hash.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
+    let id = |salt: &str| hex(super::template::hash(&json!([machine.name, salt]), 0));
     json!({
         "architecture": "amd64",
         "bootID": id("boot"),

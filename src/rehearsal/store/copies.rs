@@ -2,11 +2,12 @@
 
 use std::{io, sync::Arc};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{Change, ChangeKind, Inner, Line, Log, Store, Table, Tables, by_plural, encode, object_of, replay};
+use super::{
+    Change, ChangeKind, Inner, Store, Table, Tables,
+    log::{Line, encode, replay},
+};
 
 /// What a copy must take in to be as new as the store it came from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,7 +85,7 @@ impl Inner {
         for line in copy.lines.lines() {
             replay(&mut tables, &serde_json::from_str(line)?)?;
         }
-        self.log = Log::rewrite(&self.log.path, &tables, copy.version)?;
+        self.log = self.log.rewritten(&tables, copy.version)?;
         self.tables = tables;
         self.histories.clear();
         self.opened = copy.version;
@@ -92,15 +93,9 @@ impl Inner {
     }
 
     fn take(&mut self, line: &str) -> io::Result<()> {
-        #[derive(Deserialize)]
-        struct Metadata {
-            metadata: Value,
-        }
         let entry: Line = serde_json::from_str(line)?;
-        let Some(resource) = by_plural(&entry.group, &entry.plural) else { return Ok(()) };
-        let raw = Bytes::copy_from_slice(entry.object.get().as_bytes());
-        let metadata = serde_json::from_slice::<Metadata>(&raw)?.metadata;
-        let object = Arc::new(object_of(resource, raw, &metadata));
+        let Some(object) = entry.object()?.map(Arc::new) else { return Ok(()) };
+        let resource = object.key.resource;
         let table = self.tables.entry((resource.group, resource.plural)).or_default();
         let place = (object.key.namespace.clone(), object.key.name.clone());
         let previous = if entry.deleted { table.remove(&place) } else { table.insert(place, object.clone()) };
@@ -109,9 +104,7 @@ impl Inner {
             (false, None) => ChangeKind::Added,
             (false, Some(_)) => ChangeKind::Modified,
         };
-        self.log.append(&object, kind)?;
-        self.log.live += if entry.deleted { 0 } else { object.raw.len() as u64 };
-        self.log.live -= previous.as_ref().map_or(0, |object| object.raw.len() as u64);
+        self.log.append(&object, kind, previous.as_deref())?;
         self.version = object.version;
         self.remember(Change { kind, object, previous });
         self.compact();

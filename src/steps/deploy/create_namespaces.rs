@@ -64,7 +64,7 @@ fn wanted(stack: &ParsedStack) -> Vec<Manifest> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fake_kube::*, *};
+    use super::{super::testing::*, *};
 
     #[tokio::test]
     async fn used_and_declared_namespaces_are_made_once() {

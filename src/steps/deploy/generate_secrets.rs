@@ -139,7 +139,7 @@ fn tell_differences(secret: &Secret, kept: &Map<String, Value>, object: &ObjectR
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fake_kube::*, *};
+    use super::{super::testing::*, *};
 
     fn stack_with(entries: &[(&str, SecretValue)]) -> ParsedStack {
         let entries = entries.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();

@@ -13,7 +13,7 @@ pub mod remove_stacks;
 pub mod wait_for_rollout;
 
 #[cfg(test)]
-mod fake_kube;
+mod testing;
 
 pub use remove_stacks::Data;
 

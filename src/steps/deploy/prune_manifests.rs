@@ -120,7 +120,7 @@ pub(super) async fn prunable_kinds(kube: &dyn Kube) -> Result<Kinds, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fake_kube::stack, *};
+    use super::{super::testing::stack, *};
 
     #[test]
     fn a_namespace_that_is_used_belongs_to_the_stacks_though_no_manifest_declares_it() {

@@ -184,7 +184,7 @@ async fn wait_until_gone(
 mod tests {
     use serde_json::json;
 
-    use super::{super::fake_kube::*, *};
+    use super::{super::testing::*, *};
     use crate::plan::{
         cluster::{Secret, SecretValue},
         stack::ParsedStack,

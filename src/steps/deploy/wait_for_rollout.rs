@@ -144,7 +144,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{super::fake_kube::*, *};
+    use super::{super::testing::*, *};
     use crate::steps::deploy::apply_manifests::apply_manifests;
 
     const WEB: &str = "kind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 1\n  \

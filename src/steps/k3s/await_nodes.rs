@@ -11,7 +11,7 @@ use crate::{
     effects::kube::{Kube, KubeError, nodes},
     engine::{Patience, Run, Scope, Seen, Step},
     failure::{API_NOT_READY, Failure, NODE_NEVER_JOINED, NODE_NOT_READY},
-    model::{Done, Machine, NodeStatus, Role},
+    model::{Done, Machine, NodeStatus},
     providers::Provider,
 };
 
@@ -117,16 +117,12 @@ fn words(staged: &Staged, nodes: &[NodeStatus]) -> Option<String> {
     }
 }
 
-fn server<'l>(machine: &Machine, lead: &'l Machine) -> Option<&'l str> {
-    (machine.role == Role::Agent || machine.name != lead.name).then_some(lead.address.as_str())
-}
-
 /// Ends the wait when a unit will not come up.
 async fn hopeless(provider: &dyn Provider, missing: &[(Machine, String)], lead: &Machine) -> Result<(), Failure> {
     let look = async |(machine, _): &(Machine, String)| {
         let host = provider.host(machine);
         // A machine that does not answer for a moment is no reason to give up.
-        unit::look(host.as_ref(), machine, server(machine, lead)).await.err().filter(Failure::is_of_k3s)
+        unit::look(host.as_ref(), machine, unit::joins_through(machine, lead)).await.err().filter(Failure::is_of_k3s)
     };
     let looks: Vec<_> = missing.iter().map(look).collect();
     let failures: Vec<_> = stream::iter(looks).buffered(PARALLEL).collect().await;
@@ -137,7 +133,7 @@ async fn hopeless(provider: &dyn Provider, missing: &[(Machine, String)], lead: 
 async fn explained(provider: &dyn Provider, missing: &[(Machine, String)], lead: &Machine, waited: Failure) -> Failure {
     let explain = async |(machine, words): &(Machine, String)| {
         let host = provider.host(machine);
-        let server = server(machine, lead);
+        let server = unit::joins_through(machine, lead);
         match host.unit_state(machine.role.unit()).await {
             Ok(state) => {
                 let mut failure = unit::explain(host.as_ref(), machine, server, &state).await;

@@ -55,8 +55,7 @@ pub async fn begin_cluster(
 /// Returns the server that runs with a datastore, else one that has a datastore, else the first.
 fn lead<'r>(servers: &[&'r Reached]) -> Option<&'r Reached> {
     let has_data = |reached: &&&Reached| reached.facts.k3s.server_data;
-    let runs = |reached: &&&Reached| reached.facts.k3s.active(Role::Server) == Some("active");
-    let found = servers.iter().find(|reached| has_data(reached) && runs(reached));
+    let found = servers.iter().find(|reached| has_data(reached) && reached.runs());
     found.or_else(|| servers.iter().find(has_data)).or_else(|| servers.first()).copied()
 }
 

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
+use super::list_nodes::list_nodes;
 use crate::{
-    effects::kube::{Kube, nodes},
+    effects::kube::Kube,
     engine::{Run, Step},
     failure::Failure,
     model::{Done, Reached, ReleaseFile},
@@ -15,9 +16,8 @@ pub const STEP: Step = Step { id: "check-release", title: "Check the change of r
 /// # Errors
 /// The node that cannot.
 pub async fn check_release(run: &Run, kube: &dyn Kube, cluster: &Cluster) -> Result<(), Failure> {
-    run.step(STEP, async |_| {
-        let known = nodes(kube).await.map_err(|error| error.into_failure("cannot list the nodes"))?;
-        upgrade(&cluster.k3s.version, &known).map(|_| Done::Unchanged(()))
+    run.step(STEP, async |scope| {
+        upgrade(&cluster.k3s.version, &list_nodes(scope, kube).await?).map(|_| Done::Unchanged(()))
     })
     .await
 }

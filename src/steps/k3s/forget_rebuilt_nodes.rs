@@ -1,17 +1,12 @@
-use std::time::Duration;
-
-use super::begin_cluster;
+use super::{begin_cluster, list_nodes::list_nodes};
 use crate::{
-    effects::kube::{Kube, KubeError, ObjectRef, nodes},
-    engine::{Patience, Run, Seen, Step},
-    failure::{API_NOT_READY, Failure},
+    effects::kube::{Kube, KubeError, ObjectRef},
+    engine::{Run, Step},
+    failure::Failure,
     model::{Done, NodeStatus, Reached},
 };
 
 pub const STEP: Step = Step { id: "forget-rebuilt-nodes", title: "Forget nodes whose machines were rebuilt" };
-
-const WITHIN: Duration = Duration::from_secs(180);
-const EVERY: Duration = Duration::from_millis(200);
 
 /// Takes nodes out of the cluster whose machines came back empty under the same name: the cluster would refuse their new
 /// password, and etcd would wait for the old member.
@@ -25,15 +20,7 @@ pub async fn forget_rebuilt_nodes(
     cluster: &begin_cluster::Cluster,
 ) -> Result<(), Failure> {
     run.step(STEP, async |scope| {
-        let patience =
-            Patience { what: "the Kubernetes API".into(), within: WITHIN, every: EVERY, failure: &API_NOT_READY };
-        // Where one of several servers is new, etcd may have to choose another leader first.
-        let known = scope.until(&patience, async || match nodes(kube).await {
-            Ok(known) => Ok(Seen::Ready(known)),
-            Err(error) if error.may_pass() => Ok(Seen::NotYet(error.to_string())),
-            Err(error) => Err(error.into_failure("cannot list the nodes")),
-        });
-        let known = known.await?;
+        let known = list_nodes(scope, kube).await?;
         let mut changed = false;
         for reached in machines.iter().filter(|reached| is_empty(reached) && reached.machine.name != cluster.lead) {
             let name = &reached.machine.name;

@@ -111,7 +111,7 @@ async fn install(parts: &Parts<'_>, reached: &Reached, scope: &Scope<'_>) -> Res
     }
     let k3s = &reached.facts.k3s;
     let staged = |state| Staged { reached: reached.clone(), fingerprint: fingerprint.clone(), state, since: None };
-    if k3s.active(machine.role) == Some("active") {
+    if reached.runs() {
         let same = k3s.started_with.as_ref() == Some(&fingerprint);
         let state = if same { State::Started } else { State::Outdated };
         return Ok(Done::when(put.changed(), staged(state)));

@@ -25,10 +25,8 @@ pub async fn join_servers(run: &Run, parts: &Parts<'_>, staged: &[Staged]) -> Re
     run.step(STEP, async |scope| {
         let lead = parts.lead();
         let mut changed = false;
-        let known_up = |staged: &&Staged| {
-            staged.reached.machine.name == lead.name && staged.reached.facts.k3s.active(lead.role) == Some("active")
-        };
-        if !staged.iter().any(|staged| known_up(&staged)) {
+        let known_up = |staged: &Staged| staged.reached.machine.name == lead.name && staged.reached.runs();
+        if !staged.iter().any(known_up) {
             let up = scope.on(&lead.name, async |scope| up(parts, lead, scope).await.map(Done::Changed)).await?;
             changed |= up.changed();
         }
@@ -51,8 +49,7 @@ pub async fn join_servers(run: &Run, parts: &Parts<'_>, staged: &[Staged]) -> Re
 /// Returns when a server's unit is active and has written its kubeconfig.
 async fn up(parts: &Parts<'_>, machine: &Machine, scope: &Scope<'_>) -> Result<(), Failure> {
     let host = parts.provider.host(machine);
-    let lead = parts.lead();
-    let server = (machine.name != lead.name).then_some(lead.address.as_str());
+    let server = unit::joins_through(machine, parts.lead());
     let patience = Patience {
         what: format!("K3s on server `{}`", machine.name),
         within: WITHIN,

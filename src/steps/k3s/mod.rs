@@ -10,6 +10,7 @@ pub mod fetch_k3s;
 pub mod forget_rebuilt_nodes;
 pub mod install_k3s;
 pub mod join_servers;
+mod list_nodes;
 pub mod remove_nodes;
 pub mod roll_nodes;
 mod unit;

@@ -1,8 +1,8 @@
 use serde_json::Value;
 
-use super::{drain::drain, forget_rebuilt_nodes::delete_node};
+use super::{drain::drain, forget_rebuilt_nodes::delete_node, list_nodes::list_nodes};
 use crate::{
-    effects::kube::{Kube, nodes},
+    effects::kube::Kube,
     engine::{Named, Run, Scope, Step},
     failure::{Failure, NODE_HOLDS_DATA},
     model::{Done, Machine, MachineState, Role},
@@ -24,8 +24,8 @@ pub async fn remove_nodes(
     unwanted: &[Machine],
 ) -> Result<(), Failure> {
     run.step(STEP, async |scope| {
+        let known = list_nodes(scope, kube).await?;
         hold_nothing(kube, unwanted).await?;
-        let known = nodes(kube).await.map_err(|error| error.into_failure("cannot list the nodes"))?;
         let (servers, agents): (Vec<_>, Vec<_>) =
             unwanted.iter().cloned().partition(|machine| machine.role == Role::Server);
         let remove = async |machine: &Machine, scope: &Scope<'_>| {

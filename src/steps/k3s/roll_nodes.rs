@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::{
     drain::{drain, set_schedulable},
     install_k3s::{Parts, Staged, State, now_on, start},
+    list_nodes::list_nodes,
     unit,
 };
 use crate::{
@@ -50,7 +51,7 @@ pub async fn roll_nodes(
         return Ok(());
     }
     run.step(STEP, async |scope| {
-        let known = nodes(kube).await.map_err(|error| error.into_failure("cannot list the nodes"))?;
+        let known = list_nodes(scope, kube).await?;
         let kind = upgrade(&parts.cluster.k3s.version, &known)?;
         let members = staged.iter().filter(|staged| staged.reached.machine.role == Role::Server).count();
         if kind == Upgrade::Release && members > 1 {
@@ -89,7 +90,7 @@ async fn roll(
         drain(kube, &machine.name, scope).await?;
     }
     let host = parts.provider.host(machine);
-    let since = after_last_report(kube, staged).await;
+    let since = after_last_report(kube, staged, scope).await?;
     start(host.as_ref(), machine, &staged.fingerprint).await?;
     await_ready(parts, kube, staged, since, scope).await?;
     set_schedulable(kube, &machine.name, true).await?;
@@ -97,13 +98,13 @@ async fn roll(
 }
 
 /// Returns the time by the machine's clock, in a later second than its node last reported in: reports tell no less.
-async fn after_last_report(kube: &dyn Kube, staged: &Staged) -> i64 {
-    let known = nodes(kube).await.unwrap_or_default();
+async fn after_last_report(kube: &dyn Kube, staged: &Staged, scope: &Scope<'_>) -> Result<i64, Failure> {
+    let known = list_nodes(scope, kube).await?;
     let node = known.into_iter().find(|node| node.name == staged.reached.machine.name);
     if node.and_then(|node| node.reported).is_some_and(|said| said >= now_on(&staged.reached)) {
         tokio::time::sleep(SECOND).await;
     }
-    now_on(&staged.reached)
+    Ok(now_on(&staged.reached))
 }
 
 /// Returns when the node says, later than `since`, that it is ready again with the wanted release.
@@ -123,8 +124,7 @@ async fn await_ready(
         every: EVERY,
         failure: &NODE_NOT_READY,
     };
-    let lead = parts.lead();
-    let server = (machine.name != lead.name).then_some(lead.address.as_str());
+    let server = unit::joins_through(machine, parts.lead());
     scope
         .until(&patience, async || {
             if let Seen::NotYet(words) = unit::look(host.as_ref(), machine, server).await? {

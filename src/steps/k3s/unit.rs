@@ -11,7 +11,12 @@ use crate::{
 /// A unit that failed this often is not going to start.
 const HOPELESS_RESTARTS: u32 = 2;
 
-/// Returns whether the unit is up.
+/// Returns the address of the server that a machine joins through; `None` for the `lead` itself, which joins nobody.
+pub fn joins_through<'l>(machine: &Machine, lead: &'l Machine) -> Option<&'l str> {
+    (machine.name != lead.name).then_some(lead.address.as_str())
+}
+
+/// Returns whether the unit is up. `server` is the address of the server that it joins.
 ///
 /// # Errors
 /// When it will not come up, with the cause.

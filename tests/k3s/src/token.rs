@@ -1,7 +1,7 @@
 //! Tokens: `K10<hash of the CA>::<user>:<secret>`, or the secret alone.
 
 use crate::log::Fatal;
-use orchestrator::rehearsal::kubeconfig::ca_hash;
+use orchestrator::{model::hex::hex, rehearsal::kubeconfig::ca_hash};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -63,7 +63,7 @@ pub fn hash(ca: &str) -> String {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(ca.as_bytes()).flatten().collect();
     let root = certificates.iter().skip(1).find(|der| is_self_signed(der));
     match root {
-        Some(root) => Sha256::digest(root).iter().map(|byte| format!("{byte:02x}")).collect(),
+        Some(root) => hex(Sha256::digest(root)),
         None => ca_hash(ca),
     }
 }

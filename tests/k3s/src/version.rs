@@ -5,6 +5,7 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
+use orchestrator::model::hex::hex;
 use sha2::{Digest, Sha256};
 
 const DEFAULT: &str = "v1.33.5+k3s1";
@@ -24,7 +25,7 @@ pub fn commit(version: &str) -> String {
 
 /// Returns the name of the folder that K3s unpacks itself into.
 pub fn digest(version: &str) -> String {
-    Sha256::digest(version).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(version))
 }
 
 fn tail() -> std::io::Result<Vec<u8>> {

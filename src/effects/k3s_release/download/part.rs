@@ -9,7 +9,8 @@ use std::{
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
-use super::super::verified::{absorb, hex};
+use super::super::verified::absorb;
+use crate::model::hex::hex;
 
 const BUFFER: usize = 1 << 20;
 
@@ -50,7 +51,7 @@ impl Part {
 
     /// Returns the SHA-256 of what has come so far, in hexadecimal.
     pub fn sha256(&self) -> String {
-        hex(self.hash.clone())
+        hex(self.hash.clone().finalize())
     }
 
     /// Forgets what has come so far.

@@ -79,17 +79,11 @@ fn variables(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::ssh::testing::surroundings;
 
     #[track_caller]
     fn case(text: &str, expected: Result<&str, &str>) {
-        let surroundings = Surroundings {
-            home: "/home/ann".into(),
-            name: "ann".into(),
-            config: vec![],
-            agent: None,
-            sudo_password: None,
-            known_hosts: "".into(),
-        };
+        let surroundings = surroundings();
         let tokens = Tokens {
             surroundings: &surroundings,
             hostname: "10.0.0.4",

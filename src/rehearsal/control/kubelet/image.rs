@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::super::world::State;
+use crate::model::hex::hex;
 
 /// Whether a node has an image, or what comes of pulling it.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ pub fn id(canonical: &str) -> String {
 
 /// Returns 64 hexadecimal digits that stand for the text.
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(text))
 }
 
 /// Decides what happens when a container on `node` wants an image. `pulled` tells of images that were pulled before;

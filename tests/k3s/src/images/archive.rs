@@ -175,6 +175,7 @@ impl Archive {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orchestrator::model::hex::hex;
     use sha2::{Digest, Sha256};
 
     fn images() -> (tempfile::TempDir, Images) {
@@ -184,7 +185,7 @@ mod tests {
     }
 
     fn digest(content: &[u8]) -> String {
-        Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(Sha256::digest(content))
     }
 
     fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {

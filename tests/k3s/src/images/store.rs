@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use orchestrator::model::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -93,8 +94,7 @@ impl Images {
             file.write_all(&buffer[..count])?;
             size += count as u64;
         }
-        let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let digest = format!("sha256:{digest}");
+        let digest = format!("sha256:{}", hex(hash.finalize()));
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
             return Err(io::Error::other(format!(
                 "unexpected commit digest {digest}, expected {wanted}: failed precondition"

@@ -1,9 +1,8 @@
-//! A cluster in a few lines, for the tests of this folder.
+//! A cluster in a few lines, for tests.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
-    path::PathBuf,
+    collections::{BTreeMap, VecDeque},
     rc::Rc,
 };
 
@@ -11,13 +10,7 @@ use async_trait::async_trait;
 use futures::stream::LocalBoxStream;
 use serde_json::{Value, json};
 
-use crate::{
-    effects::kube::{Kube, KubeError, LogQuery, ObjectRef, ServedKind},
-    engine::{Canceller, Run, Scope, Step},
-    failure::Failure,
-    model::Done,
-    plan::{manifests::parse, stack::ParsedStack},
-};
+use super::kube::{Kube, KubeError, LogQuery, ObjectRef, ServedKind};
 
 /// Objects by `Kind namespace/name`.
 #[derive(Default)]
@@ -27,6 +20,8 @@ pub struct FakeKube {
     pub applied: Cell<u64>,
     /// The next apply without force of this object meets a conflict.
     pub conflict: RefCell<Option<String>>,
+    /// What the next requests for a list meet instead of it.
+    pub list_errors: RefCell<VecDeque<KubeError>>,
 }
 
 impl FakeKube {
@@ -47,28 +42,6 @@ impl FakeKube {
         self.objects.borrow_mut().insert(key, object.clone());
         object
     }
-}
-
-/// A prepared stack `store` in namespace `shop`; documents without `apiVersion` get one.
-pub fn stack(text: &str) -> ParsedStack {
-    let versioned = |document: &str| match document {
-        _ if document.trim().is_empty() => String::new(),
-        _ if document.contains("apiVersion") => document.into(),
-        _ if document.contains("kind: Deployment") => format!("apiVersion: apps/v1\n{document}"),
-        _ => format!("apiVersion: v1\n{document}"),
-    };
-    let text = text.split("---\n").map(versioned).collect::<Vec<_>>().join("---\n");
-    let manifests = parse(&[(PathBuf::from("a.yaml"), text)], "shop").expect("valid manifests");
-    ParsedStack { name: "store".into(), namespace: "shop".into(), manifests, secrets: Vec::new() }
-        .prepared(&BTreeMap::new())
-}
-
-/// Runs `work` as the only step of a run nobody watches.
-pub async fn run<T>(work: impl AsyncFnOnce(&Scope<'_>) -> Result<Done<T>, Failure>) -> Result<Done<T>, Failure> {
-    let (_canceller, cancel) = Canceller::new();
-    let step = Step { id: "test", title: "Test" };
-    let run = Run::new(Vec::new(), cancel, None);
-    run.step(step, async |scope| work(scope).await.map(Done::Changed)).await
 }
 
 fn merged(into: &mut Value, from: &Value) {
@@ -121,6 +94,9 @@ impl Kube for FakeKube {
         namespace: Option<&str>,
         selector: &str,
     ) -> Result<Vec<Value>, KubeError> {
+        if let Some(error) = self.list_errors.borrow_mut().pop_front() {
+            return Err(error);
+        }
         let inside = |object: &Value| namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace);
         let objects = self.objects.borrow();
         let found = objects.values().filter(|object| object["kind"] == kind && inside(object));
