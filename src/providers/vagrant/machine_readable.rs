@@ -65,7 +65,7 @@ fn words(machine: &str, text: &str) -> Said {
         line.strip_prefix(prefix.as_str()).unwrap_or(line).trim().to_owned()
     };
     let lines: Vec<_> = text.lines().map(line).filter(|line| !line.is_empty()).collect();
-    let told: Vec<_> = lines.iter().filter_map(|line| line.trim().strip_prefix(TOLD)?.split_once(' ')).collect();
+    let told: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix(TOLD)?.split_once(' ')).collect();
     if told.is_empty() {
         let detail = lines.first().is_none_or(|line| DETAILS.iter().any(|detail| line.starts_with(detail)));
         return if detail { Said::Other } else { Said::Words(lines.join(" ")) };
