@@ -20,7 +20,7 @@ use crate::{
         state_directory::{Lock, State, StateDirectory},
     },
     engine::{Ending, EventKind, Run},
-    failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
+    failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_FIXED, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
     flows::{Context, View, no_cluster},
     model::{Machine, ProviderKind},
     plan::{
@@ -70,8 +70,11 @@ impl Session {
         let state = directory.load()?;
         // A cluster stays with the provider it was made by, whatever the configuration says by now.
         let made_by = state.as_ref().and_then(|state| provider_called(&state.provider));
-        if provider.is_none() && made_by.is_some_and(|made_by| made_by != config.cluster.provider) {
-            config = parse(made_by)?;
+        if let Some(made_by) = made_by.filter(|made_by| *made_by != config.cluster.provider) {
+            if provider.is_some() {
+                return Err(made_otherwise(&config.cluster.name, made_by));
+            }
+            config = parse(Some(made_by))?;
         }
         let cluster = resolve(&config, &base);
         let progress = screen::progress();
@@ -255,6 +258,13 @@ fn shown(path: &Path) -> String {
 fn provider_called(name: &str) -> Option<ProviderKind> {
     use ProviderKind::{Ec2, Rehearsal, Ssh, Vagrant};
     [Rehearsal, Vagrant, Ec2, Ssh].into_iter().find(|kind| kind.name() == name)
+}
+
+fn made_otherwise(cluster: &str, made_by: ProviderKind) -> Failure {
+    let what = format!("cluster `{cluster}` was made by provider `{}`, and stays with it", made_by.name());
+    Failure::new(&PROVIDER_FIXED, what)
+        .because("`--cluster NAME` makes another one beside it")
+        .hint("./orchestrator destroy")
 }
 
 fn not_available(kind: ProviderKind) -> Failure {

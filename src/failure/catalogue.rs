@@ -27,6 +27,7 @@ catalogue! {
     PROVIDER_NOT_AVAILABLE = "CFG-005", Config, "this build has no such provider";
     NOT_CONFIRMED = "CFG-006", Config, "`destroy` was not confirmed";
     VAGRANTFILE_REFUSED = "CFG-007", Config, "Vagrant does not accept what `[vagrant]` says, or its `extra` lines";
+    PROVIDER_FIXED = "CFG-008", Config, "the cluster was made by another provider";
     STATE_UNUSABLE = "PRE-001", Preflight, "the state directory cannot be read or written";
     NO_CLUSTER = "PRE-003", Preflight, "there is no cluster yet, or it is stopped";
     NO_SUCH_RUN = "PRE-004", Preflight, "no run of that name was recorded";

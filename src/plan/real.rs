@@ -24,7 +24,7 @@ pub fn next_step(provider: ProviderKind, abilities: Abilities) -> Option<String>
     } else {
         let install = PackageManager::installs_vagrant(abilities.package_manager);
         format!(
-            "to make it real on this computer, install Vagrant first ({install}), then \
+            "to make it real on this computer, install Vagrant first ({install}), then `./orchestrator destroy` and \
              `./orchestrator create --provider vagrant`{}",
             not_yet(ProviderKind::Vagrant)
         )
@@ -43,7 +43,10 @@ fn best(abilities: Abilities) -> Option<ProviderKind> {
 
 fn to_make_it_real(kind: ProviderKind, abilities: Abilities) -> String {
     let docker = if abilities.docker { "" } else { " (building the images also needs Docker or Podman)" };
-    format!("to make it real on this computer: `./orchestrator create --provider {}`{docker}", kind.name())
+    format!(
+        "to make it real on this computer: `./orchestrator destroy`, then `./orchestrator create --provider {}`{docker}",
+        kind.name()
+    )
 }
 
 fn not_yet(kind: ProviderKind) -> &'static str {

@@ -60,6 +60,15 @@ fn the_configuration_is_found_from_a_folder_below() {
 }
 
 #[test]
+fn a_cluster_stays_with_the_provider_that_made_it() {
+    let sandbox = Sandbox::shop();
+    sandbox.run(&["create"]).ok();
+    let refused = sandbox.run(&["create", "--provider", "vagrant"]).exits(2);
+    refused.says("CFG-008").says("was made by provider `rehearsal`").says("orchestrator destroy");
+    sandbox.run(&["status"]).ok();
+}
+
+#[test]
 fn a_provider_that_is_not_there_yet_is_refused() {
     let sandbox = Sandbox::shop();
     let ran = sandbox.run(&["create", "--provider", "ssh"]).exits(2);
