@@ -27,15 +27,31 @@ impl VagrantProvider {
         Ok(self.hypervisor.machines(&self.names).await?.into_iter().find(|machine| machine.name == name))
     }
 
-    /// Brings what an interrupted run left into a state that Vagrant goes on from: it knows the machine, or there is
-    /// nothing of it.
-    pub(super) async fn heal(&self, machine: &str) -> Result<Option<VirtualMachine>, Failure> {
+    /// Has Vagrant know a machine that exists, whatever became of Vagrant's memory.
+    pub(super) async fn introduce(&self, machine: &str) -> Result<Option<VirtualMachine>, Failure> {
         let found = self.find(machine).await?;
-        match &found {
-            Some(found) => self.environment.adopt(machine, &found.uuid)?,
-            None => self.hypervisor.remove_stray_disks(&self.names.of(machine)).await?,
+        if let Some(found) = &found {
+            self.environment.adopt(machine, &found.uuid)?;
         }
         Ok(found)
+    }
+
+    /// Makes way for a machine that is to be made, and remembers that it was begun. One that an interrupted run began is
+    /// removed: Vagrant would take it for whole, with no address, or without network cards.
+    async fn begin(&self, spec: &MachineSpec) -> Result<(), Failure> {
+        let name = self.names.of(&spec.name);
+        let known = self.record.load()?.machines.remove(&spec.name);
+        let half_made = known.is_some_and(|known| !known.is_whole());
+        if half_made {
+            self.hypervisor.remove(&name).await?;
+            self.hypervisor.remove_broken_images(&self.section.r#box, self.index.home()).await?;
+        }
+        if self.introduce(&spec.name).await?.is_some() {
+            return Ok(());
+        }
+        self.hypervisor.remove_stray_disks(&name).await?;
+        let begun = Known::begun(spec.clone());
+        self.record.change(|remembered| drop(remembered.machines.insert(spec.name.clone(), begun)))
     }
 
     /// Boots a machine, together with others that are booted at the same time.
@@ -47,8 +63,9 @@ impl VagrantProvider {
         let mut results = Results::new();
         let mut ready = Vec::new();
         for machine in batch.keys() {
-            match self.heal(machine).await {
-                Ok(_) => ready.push(machine.as_str()),
+            let spec = self.spec(machine, &Remembered::default());
+            match self.begin(&spec).await {
+                Ok(()) => ready.push(machine.as_str()),
                 Err(failure) => drop(results.insert(machine.clone(), Err(failure))),
             }
         }
@@ -125,22 +142,17 @@ impl VagrantProvider {
         private.first().map(Ipv4Addr::to_string)
     }
 
-    /// Has a machine that runs say who it is: an interrupted run did not hear it. Restarts it if it is not whole.
-    pub(super) async fn complete(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<(), Failure> {
-        self.heal(&spec.name).await?;
-        seen("asking for its host key");
-        let asked = self.work_on(spec, &["provision", &spec.name, "--provision-with", "orchestrator"], seen).await;
-        if asked.is_ok() {
-            return asked;
-        }
-        seen("restarting it: it had not booted to its end");
-        self.restart(spec, seen).await
+    /// Has a machine that runs say who it is: the state directory was lost.
+    pub(super) async fn adopt(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<(), Failure> {
+        self.introduce(&spec.name).await?;
+        seen("asking who it is: it is there, and was forgotten");
+        self.work_on(spec, &["provision", &spec.name, "--provision-with", "orchestrator"], seen).await
     }
 
     /// Restarts a machine with the size that it is to have.
     pub(super) async fn restart(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<(), Failure> {
         let _turn = self.restarting.lock().await;
-        self.heal(&spec.name).await?;
+        self.introduce(&spec.name).await?;
         self.work_on(spec, &["reload", &spec.name, "--provision"], seen).await
     }
 

@@ -1,5 +1,7 @@
 //! What runs virtual machines, asked directly: it knows what Vagrant forgot.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 
@@ -51,6 +53,13 @@ pub trait Hypervisor {
     /// # Errors
     /// When the hypervisor does not do so.
     async fn remove_stray_disks(&self, name: &str) -> Result<(), Failure>;
+
+    /// Removes images of a box that an interrupted run sent to the hypervisor in part: machines made from them never boot.
+    /// `vagrant_home` is where Vagrant keeps boxes.
+    ///
+    /// # Errors
+    /// When the hypervisor does not do so.
+    async fn remove_broken_images(&self, from: &str, vagrant_home: &Path) -> Result<(), Failure>;
 
     /// Removes the cluster's networks. Returns whether there was one.
     ///

@@ -18,6 +18,7 @@ use crate::{
 
 /// The list, version 1 of its format.
 pub struct Index {
+    home: PathBuf,
     folder: PathBuf,
 }
 
@@ -26,7 +27,12 @@ impl Index {
     pub fn new(computer: &Computer) -> Self {
         let home = variable("VAGRANT_HOME").map(PathBuf::from);
         let home = home.or_else(|| computer.home().map(|home| home.join(".vagrant.d"))).unwrap_or_default();
-        Self { folder: home.join("data/machine-index") }
+        Self { folder: home.join("data/machine-index"), home }
+    }
+
+    /// Returns where Vagrant keeps what is the user's and of no environment: boxes, this list.
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// Returns the names of the machines that it has of an environment, whose memory is in this folder.
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn only_the_machines_of_one_environment_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index { folder: folder.path().into() };
+        let index = Index { home: PathBuf::new(), folder: folder.path().into() };
         let machine = |path: &str, name: &str| json!({"local_data_path": path, "name": name, "provider": "libvirt"});
         let list =
             json!({"version": 1, "machines": {"1": machine("/a/.vagrant", "one"), "2": machine("/b/.vagrant", "two")}});
@@ -106,7 +112,7 @@ mod tests {
 
     #[test]
     fn there_may_be_no_list() {
-        let index = Index { folder: "/nowhere".into() };
+        let index = Index { home: PathBuf::new(), folder: "/nowhere".into() };
         assert!(!index.forget(Path::new("/a/.vagrant")).unwrap());
     }
 }

@@ -1,6 +1,6 @@
 //! libvirt, asked with `virsh` (<https://www.libvirt.org/manpages/virsh.html>).
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -22,6 +22,10 @@ use crate::{
 
 /// A daemon that hangs says nothing for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// An image that is being sent grows in this time.
+const SENDS: Duration = Duration::from_secs(2);
+/// What Vagrant writes for a slash in the name of a box.
+const SLASH: &str = "-VAGRANTSLASH-";
 
 /// The libvirt of this computer.
 pub struct Libvirt {
@@ -133,6 +137,23 @@ impl Hypervisor for Libvirt {
         self.remove_disks(name).await.map(drop)
     }
 
+    async fn remove_broken_images(&self, from: &str, vagrant_home: &Path) -> Result<(), Failure> {
+        for image in self.disks(&image_prefix(from)).await? {
+            let whole = image_version(from, &image).and_then(|version| size_in_box(vagrant_home, from, version));
+            let Some(whole) = whole else { continue };
+            let is_short = async || {
+                let described = self.virsh(&["vol-dumpxml", "--pool", &self.pool, &image]).await?;
+                Ok::<_, Failure>(physical(&described).filter(|size| *size < whole))
+            };
+            let Some(before) = is_short().await? else { continue };
+            tokio::time::sleep(SENDS).await; // another cluster may be sending it now
+            if is_short().await? == Some(before) {
+                self.virsh(&["vol-delete", "--pool", &self.pool, &image]).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn remove_networks(&self, names: &Names) -> Result<bool, Failure> {
         let networks = self.networks(names).await?;
         for network in &networks {
@@ -174,6 +195,34 @@ struct Ip {
     netmask: Option<Ipv4Addr>,
     #[serde(rename = "@prefix")]
     prefix: Option<u8>,
+}
+
+/// How the plugin calls the image of a box in the pool: `<box>_vagrant_box_image_<version>_<..>.img`.
+fn image_prefix(from: &str) -> String {
+    format!("{}_vagrant_box_image_", from.replace('/', SLASH))
+}
+
+fn image_version<'i>(from: &str, image: &'i str) -> Option<&'i str> {
+    image.strip_prefix(&image_prefix(from))?.split('_').next()
+}
+
+/// Returns the size of the image that Vagrant unpacked from a box, in bytes.
+fn size_in_box(vagrant_home: &Path, from: &str, version: &str) -> Option<u64> {
+    let folder = vagrant_home.join("boxes").join(from.replace('/', SLASH)).join(version);
+    let pattern = format!("{}/**/box.img", glob::Pattern::escape(folder.to_str()?));
+    let image = glob::glob(&pattern).ok()?.find_map(Result::ok)?;
+    fs::metadata(image).ok().map(|metadata| metadata.len())
+}
+
+/// A disk as libvirt describes it (<https://libvirt.org/formatstorage.html>).
+#[derive(Deserialize)]
+struct Volume {
+    physical: Option<String>,
+}
+
+/// Reads how many bytes a disk has on this computer.
+fn physical(description: &str) -> Option<u64> {
+    quick_xml::de::from_str::<Volume>(description).ok()?.physical?.trim().parse().ok()
 }
 
 /// Reads the addresses of a network.
@@ -218,6 +267,20 @@ mod tests {
             [("0a-shop-server-1", MachineState::Running), ("0a-shop-agent-1", stopped), ("0a-shop-agent-2", stopped)];
         assert_eq!(states, expected);
         assert_eq!(machines[1].uuid, "59fa50e1-a046-4d0a-a0c3-120815f03115");
+    }
+
+    #[test]
+    fn an_image_is_held_against_the_box_that_it_is_of() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("boxes/rig-VAGRANTSLASH-debian12/0/libvirt");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("box.img"), b"12345").unwrap();
+        let image = "rig-VAGRANTSLASH-debian12_vagrant_box_image_0_1795273757_box.img";
+        let version = image_version("rig/debian12", image).unwrap();
+        assert_eq!(size_in_box(home.path(), "rig/debian12", version), Some(5));
+        assert_eq!(image_version("rig/debian", image), None);
+        let text = "<volume type='file'><name>x</name><capacity unit='bytes'>9</capacity><physical unit='bytes'>4</physical></volume>";
+        assert_eq!(physical(text), Some(4));
     }
 
     #[test]

@@ -260,7 +260,7 @@ impl Provider for VagrantProvider {
                 seen(&format!("restarting it: {}", difference(&known.spec, spec)));
                 self.restart(spec, seen).await?;
             }
-            _ if runs => self.complete(spec, seen).await?,
+            None if runs => self.adopt(spec, seen).await?,
             _ => self.boot(spec, seen).await?,
         }
         Ok(Done::Changed(self.machine(&spec.name, MachineState::Running)?))
@@ -290,7 +290,7 @@ impl Provider for VagrantProvider {
             return Ok(Done::Unchanged(()));
         }
         self.write_settings().await?;
-        self.heal(&machine.name).await?;
+        self.introduce(&machine.name).await?;
         match self.environment.vagrant(&["halt", &machine.name], |_| {}).await? {
             Ended::Well => Ok(Done::Changed(())),
             Ended::Badly(words) => Err(failure::failure(&machine.name, &words, self.manager())),
@@ -302,11 +302,10 @@ impl Provider for VagrantProvider {
         if !self.record.load()?.machines.contains_key(name) {
             // Vagrant removes what its configuration names.
             let spec = self.spec(name, &Remembered::default());
-            let known = Known { spec, address: None, host_key: None };
-            self.record.change(|remembered| drop(remembered.machines.insert(name.clone(), known)))?;
+            self.record.change(|remembered| drop(remembered.machines.insert(name.clone(), Known::begun(spec))))?;
         }
         self.write_settings().await?;
-        self.heal(name).await?;
+        self.introduce(name).await?;
         let ended = self.environment.vagrant(&["destroy", "--force", name], |_| {}).await?;
         // What Vagrant does not remove is removed without it.
         if self.hypervisor.remove(&self.names.of(name)).await?

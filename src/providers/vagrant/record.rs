@@ -36,6 +36,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// A machine that is about to be made.
+    pub fn begun(spec: MachineSpec) -> Self {
+        Self { spec, address: None, host_key: None }
+    }
+
     /// Whether it booted to the end: its key is known, and its address.
     pub fn is_whole(&self) -> bool {
         self.address.is_some() && self.host_key.is_some()
@@ -104,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let record = Record::new(folder.path().into());
         let spec = MachineSpec { name: "a".into(), role: Role::Agent, cpus: 1, memory: 1, disk: 1 };
-        let mut known = Known { spec, address: None, host_key: Some("ssh-ed25519 AAAA".into()) };
+        let mut known = Known { host_key: Some("ssh-ed25519 AAAA".into()), ..Known::begun(spec) };
         for (address, line) in
             [("10.0.0.4", "10.0.0.4 ssh-ed25519 AAAA\n"), ("10.0.0.5", "10.0.0.5 ssh-ed25519 AAAA\n")]
         {

@@ -194,8 +194,7 @@ mod tests {
 
     #[test]
     fn machines_that_are_no_longer_wanted_stay_known_to_vagrant_until_they_are_gone() {
-        let known =
-            super::super::record::Known { spec: spec("shop-agent-2", Role::Agent), address: None, host_key: None };
+        let known = super::super::record::Known::begun(spec("shop-agent-2", Role::Agent));
         let remembered = Remembered { machines: [("shop-agent-2".to_owned(), known)].into(), ..Remembered::default() };
         let settings =
             settings(&VagrantSection { addresses: Addresses::Dhcp, ..VagrantSection::default() }, &remembered);

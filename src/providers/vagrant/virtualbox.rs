@@ -1,6 +1,6 @@
 //! VirtualBox, asked with `VBoxManage` (<https://www.virtualbox.org/manual/>).
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -82,6 +82,10 @@ impl Hypervisor for Virtualbox {
 
     async fn remove_stray_disks(&self, _: &str) -> Result<(), Failure> {
         Ok(()) // a disk is imported together with its machine
+    }
+
+    async fn remove_broken_images(&self, _: &str, _: &Path) -> Result<(), Failure> {
+        Ok(()) // every machine is imported from its box
     }
 
     async fn remove_networks(&self, _: &Names) -> Result<bool, Failure> {
