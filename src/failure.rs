@@ -105,11 +105,17 @@ impl Failure {
         self
     }
 
-    /// Joins failures that happened side by side into one; `None` if there are none.
+    /// Joins failures that happened side by side into one; `None` if there are none. What stops several machines in the
+    /// same words is said once.
     pub fn join(failures: impl IntoIterator<Item = Failure>) -> Option<Failure> {
         let mut failures = failures.into_iter();
         let mut first = failures.next()?;
-        first.others.extend(failures);
+        for failure in failures {
+            let says_the_same = |other: &Failure| (&other.id, &other.what) == (&failure.id, &failure.what);
+            if !says_the_same(&first) && !first.others.iter().any(says_the_same) {
+                first.others.push(failure);
+            }
+        }
         Some(first)
     }
 
@@ -148,8 +154,9 @@ mod tests {
         let joined = Failure::join([
             Failure::new(&NODE_NEVER_JOINED, "node `a` never joined"),
             Failure::new(&DEADLINE_PASSED, "gave up"),
+            Failure::new(&DEADLINE_PASSED, "gave up"),
         ])
-        .expect("two failures");
+        .expect("failures");
         assert_eq!(joined.exit_code(), 6);
         assert_eq!(joined.others.len(), 1);
     }

@@ -1,11 +1,16 @@
 //! The nouns that every room shares.
 
+pub mod check;
+pub mod cost;
 pub mod facts;
 pub mod finding;
 pub mod hex;
+pub mod image;
+pub mod image_name;
 pub mod node_address;
 pub mod package_manager;
 pub mod probe;
+pub mod registry;
 pub mod status;
 
 use std::path::PathBuf;
@@ -15,6 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use facts::Facts;
 pub use package_manager::PackageManager;
+
+/// What a rehearsal says first where it cannot do what a cluster does.
+pub const REHEARSAL: &str = "this is a rehearsal cluster";
 
 /// The port of the Kubernetes API of a K3s server.
 pub const API_PORT: u16 = 6443;
@@ -197,6 +205,13 @@ pub struct NodeStatus {
     pub reported: Option<i64>,
 }
 
+impl NodeStatus {
+    /// Returns whether all that its kubelet said is from before `since`, in seconds since 1970, as far as both are known.
+    pub fn is_silent_since(&self, since: Option<i64>) -> bool {
+        self.reported.zip(since).is_some_and(|(said, since)| said < since)
+    }
+}
+
 /// The outcome of work that checks first and acts second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done<T> {
@@ -238,6 +253,7 @@ pub enum Action {
     DestroyMachine { name: String },
     JoinNode { name: String, role: Role, version: String },
     UpgradeNode { name: String, from: String, to: String },
+    BuildImage { name: String, push: bool },
     GenerateSecret { namespace: String, name: String },
     CreateObject { kind: String, namespace: String, name: String },
     ChangeObject { kind: String, namespace: String, name: String },
@@ -250,6 +266,7 @@ impl Action {
         match self {
             Self::CreateMachine { .. }
             | Self::JoinNode { .. }
+            | Self::BuildImage { .. }
             | Self::GenerateSecret { .. }
             | Self::CreateObject { .. } => '+',
             Self::StartMachine { .. }
@@ -270,6 +287,9 @@ impl std::fmt::Display for Action {
             Self::DestroyMachine { name } => write!(f, "machine {name}"),
             Self::JoinNode { name, role, version } => write!(f, "node {name} ({}, {version})", role.name()),
             Self::UpgradeNode { name, from, to } => write!(f, "node {name}: {from} to {to}"),
+            Self::BuildImage { name, push } => {
+                write!(f, "image {name} ({})", if *push { "built and pushed" } else { "built and sent to the nodes" })
+            }
             Self::GenerateSecret { namespace, name } => write!(f, "secret {namespace}/{name} (generated)"),
             Self::CreateObject { kind, namespace, name }
             | Self::ChangeObject { kind, namespace, name }

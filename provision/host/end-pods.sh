@@ -1,4 +1,5 @@
-# Ends every container of K3s, in time (25 s) or by force, and takes away the network interfaces, mounts and firewall rules that they used: what
+# Ends every container of K3s, in time (25 s) or by force, and takes away the network interfaces, mounts and firewall
+# rules that they used: what
 # `k3s-killall.sh` does. K3s itself must be stopped.
 PATH=$PATH:/usr/sbin:/sbin:/usr/local/bin
 shims() {

@@ -8,13 +8,14 @@ say machine-id "$(cat /etc/machine-id 2>/dev/null)"
 say os "$(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME")"
 say cpus "$(getconf _NPROCESSORS_ONLN)"
 say init "$(cat /proc/1/comm)"
+while read -r key value _; do [ "$key" != btime ] || say booted "$value"; done </proc/stat
 while read -r key value _; do
     case $key in
         MemTotal:) say memory-kib "$value" ;;
         SwapTotal:) say swap-kib "$value" ;;
     esac
 done </proc/meminfo
-for program in systemctl journalctl ip ss sha256sum base64 mktemp; do
+for program in systemctl journalctl ip ss sha256sum base64 mktemp flock; do
     has "$program" || say missing "$program"
 done
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
@@ -46,6 +47,10 @@ for unit in k3s k3s-agent; do
     [ -f "$file" ] || continue
     if grep -q '^# Written by orchestrator' "$file"; then say unit "$unit ours"; else say unit "$unit foreign"; fi
     say active "$unit $(systemctl is-active "$unit" 2>/dev/null)"
+    # By whomever: a command of ours that was cut off, a hand, or systemd after a crash.
+    started=$(TZ=UTC systemctl show -p ExecMainStartTimestamp --value "$unit" 2>/dev/null)
+    [ -z "$started" ] || say started "$(date -d "$started" +%s 2>/dev/null)"
+    say started "$(cat "/run/orchestrator-$unit-started" 2>/dev/null)"
 done
 [ ! -f /etc/rancher/k3s/orchestrator-started-with ] ||
     say started-with "$(cat /etc/rancher/k3s/orchestrator-started-with)"

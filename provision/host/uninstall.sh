@@ -12,7 +12,7 @@ for link in kubectl crictl ctr; do
     [ "$(readlink "/usr/local/bin/$link")" != k3s ] || rm -f "/usr/local/bin/$link"
 done
 rm -rf /usr/local/bin/k3s /usr/local/bin/.orchestrator.* /usr/local/bin/k3s-killall.sh /usr/local/bin/k3s-uninstall.sh \
-    /usr/local/bin/k3s-agent-uninstall.sh /usr/local/bin/.k3s.part /etc/rancher/node /run/k3s /run/flannel \
+    /usr/local/bin/k3s-agent-uninstall.sh /usr/local/bin/.k3s.part.* /etc/rancher/node /run/k3s /run/flannel \
     /run/orchestrator-k3s-started /run/orchestrator-k3s-agent-started /var/lib/kubelet /var/lib/rancher/k3s \
     /var/lib/rancher/orchestrator-stamps /var/lib/cni /var/log/containers /var/log/pods
 # What says whose machine it is goes last: a removal that was cut off is finished by the next.

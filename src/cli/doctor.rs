@@ -64,12 +64,16 @@ async fn cluster(session: &Session, findings: &mut Vec<Finding>) {
         Err(failure) => return findings.push(finding(&failure)),
     };
     let provider = session.cluster.provider.name();
-    match session.provider.check().await {
-        Ok(()) => findings.push(Finding::ok(format!("provider {provider} has what it needs"))),
-        Err(failure) => findings.push(finding(&failure)),
-    }
+    let checked = session.provider.check().await;
+    findings.push(match &checked {
+        Ok(()) => Finding::ok(format!("provider {provider} has what it needs")),
+        Err(failure) => finding(failure),
+    });
     findings.extend(session.provider.look().await);
     findings.extend(session.release.look(&session.cluster.k3s.version));
+    if checked.is_err() {
+        return; // the cluster cannot be asked either
+    }
     match status_of(&session.view(&stacks)).await {
         Ok(status) => {
             let words = format!("cluster {} is {}", status.cluster, status.state.name());

@@ -1,10 +1,12 @@
 //! The command line: one file per command. The only place that builds real effects.
 
+mod build;
 mod completions;
 mod create;
 mod deploy;
 mod destroy;
 mod doctor;
+mod gc;
 mod global;
 mod interrupt;
 mod journal;
@@ -20,6 +22,7 @@ mod ssh;
 mod start;
 mod status;
 mod stop;
+mod test;
 mod tunnel;
 mod undeploy;
 
@@ -51,13 +54,16 @@ enum Command {
     #[command(visible_aliases = ["delete", "rm"])]
     Destroy(destroy::Args),
     Status(status::Args),
+    Build(build::Args),
     Deploy(deploy::Args),
     Undeploy(undeploy::Args),
+    Test(test::Args),
     Kubeconfig(kubeconfig::Args),
     Tunnel(tunnel::Args),
     Ssh(ssh::Args),
     Logs(logs::Args),
     Doctor(doctor::Args),
+    Gc(gc::Args),
     Report(report::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -103,13 +109,16 @@ async fn run(arguments: Arguments) -> u8 {
         Command::Stop(args) => stop::run(global, args).await,
         Command::Destroy(args) => destroy::run(global, args).await,
         Command::Status(args) => status::run(global, args).await,
+        Command::Build(args) => build::run(global, args).await,
         Command::Deploy(args) => deploy::run(global, args).await,
         Command::Undeploy(args) => undeploy::run(global, args).await,
+        Command::Test(args) => test::run(global, args).await,
         Command::Kubeconfig(args) => kubeconfig::run(global, args).await,
         Command::Ssh(args) => ssh::run(global, args).await,
         Command::Tunnel(args) => tunnel::run(global, args).await,
         Command::Logs(args) => logs::run(global, args).await,
         Command::Doctor(args) => doctor::run(global, args).await,
+        Command::Gc(args) => gc::run(global, args).await,
         Command::Report(args) => report::run(global, args),
         Command::Schema(args) => schema::run(global, args),
         Command::Completions(args) => completions::run(global, args),

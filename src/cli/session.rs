@@ -10,6 +10,7 @@ use crate::{
     config::{self, Config, MachineName, Overrides},
     effects::{
         computer::{Computer, variable},
+        images::{BuiltImages, ImageSource, RehearsedImages},
         k3s_release::{
             DownloadedRelease, FolderRelease, K3sRelease, RehearsedRelease, Verified,
             download::{MIRROR, Patience, RELEASES},
@@ -19,8 +20,8 @@ use crate::{
         ssh::SshUser,
         state_directory::{Lock, State, StateDirectory},
     },
-    engine::{Ending, EventKind, Run},
-    failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_FIXED, PROVIDER_NOT_AVAILABLE, STATE_UNUSABLE},
+    engine::{Ending, EventKind, Run, Sink},
+    failure::{CONFIG_NOT_FOUND, Failure, PROVIDER_FIXED, STATE_UNUSABLE},
     flows::{Context, View, no_cluster},
     model::{Machine, ProviderKind},
     plan::{
@@ -31,6 +32,7 @@ use crate::{
     },
     providers::{
         Provider,
+        ec2::Ec2Provider,
         rehearsal::RehearsalProvider,
         ssh::{SshMachine, SshProvider},
         vagrant::VagrantProvider,
@@ -45,6 +47,7 @@ pub struct Session {
     pub directory: StateDirectory,
     pub provider: Box<dyn Provider>,
     pub release: Box<dyn K3sRelease>,
+    pub images: Box<dyn ImageSource>,
     pub computer: Computer,
     progress: MultiProgress,
 }
@@ -104,9 +107,17 @@ impl Session {
                     VagrantProvider::new(&cluster.name, &folder, &base, section, machines, computer.clone())?;
                 (Box::new(provider), release_of(&cluster, cache))
             }
-            other @ ProviderKind::Ec2 => return Err(not_available(other)),
+            ProviderKind::Ec2 => {
+                let section = config.ec2.clone();
+                let provider = Ec2Provider::new(&cluster.name, directory.clone(), section, computer.data())?;
+                (Box::new(provider), release_of(&cluster, computer.cache()))
+            }
         };
-        Ok(Self { cluster, directory, provider, release, computer, progress })
+        let images: Box<dyn ImageSource> = match cluster.provider {
+            ProviderKind::Rehearsal => Box::new(RehearsedImages),
+            _ => Box::new(built_images(&directory, &computer)),
+        };
+        Ok(Self { cluster, directory, provider, release, images, computer, progress })
     }
 
     /// Reads and checks the manifests of every stack.
@@ -131,6 +142,7 @@ impl Session {
             stacks,
             connect: &Connector,
             release: self.release.as_ref(),
+            images: self.images.as_ref(),
         }
     }
 
@@ -195,7 +207,24 @@ impl Session {
         flow: impl AsyncFnOnce(&Context<'_>) -> Result<Ending, Failure>,
     ) -> Result<u8, Failure> {
         let log = self.directory.begin_run(command)?;
-        let sinks = vec![screen::sink(global, global.verbosity(), &self.progress), Box::new(JsonLines(log))];
+        let kubectl = format!("kubectl --kubeconfig {}", shown(&self.directory.kubeconfig()));
+        let flow = async |run: &Run| {
+            let context = Context { run, view: self.view(stacks), state, kubectl: &kubectl };
+            flow(&context).await
+        };
+        Ok(self.run_on(global, command, vec![Box::new(JsonLines(log))], flow).await)
+    }
+
+    /// Runs `flow`, which needs no cluster: shown, told to `sinks` too, bounded, interruptible. Returns the exit code of
+    /// the program.
+    pub async fn run_on(
+        &self,
+        global: &Global,
+        command: &str,
+        mut sinks: Vec<Box<dyn Sink>>,
+        flow: impl AsyncFnOnce(&Run) -> Result<Ending, Failure>,
+    ) -> u8 {
+        sinks.insert(0, screen::sink(global, global.verbosity(), &self.progress));
         let run = Run::new(sinks, interrupt::listen(), global.timeout).called(global.program());
         run.emit(EventKind::RunStarted {
             command: command.into(),
@@ -203,16 +232,20 @@ impl Session {
             provider: self.cluster.provider.name().into(),
             version: env!("CARGO_PKG_VERSION").into(),
         });
-        let kubectl = format!("kubectl --kubeconfig {}", shown(&self.directory.kubeconfig()));
-        let context = Context { run: &run, view: self.view(stacks), state, kubectl: &kubectl };
         let mut message = String::new();
-        let result = flow(&context).await.inspect(|ending| message.clone_from(&ending.message));
+        let result = flow(&run).await.inspect(|ending| message.clone_from(&ending.message));
         let code = run.finish(result);
         if code == 0 && !global.json() && !message.is_empty() {
             screen::print(&message);
         }
-        Ok(code)
+        code
     }
+}
+
+/// The images that this computer builds.
+pub fn built_images(directory: &StateDirectory, computer: &Computer) -> BuiltImages {
+    let cache = computer.cache().unwrap_or_else(|| directory.path().join("cache"));
+    BuiltImages::new(&cache, computer.package_manager())
 }
 
 fn ssh_machines(config: &Config) -> Vec<SshMachine> {
@@ -265,10 +298,4 @@ fn made_otherwise(cluster: &str, made_by: ProviderKind) -> Failure {
     Failure::new(&PROVIDER_FIXED, what)
         .because("`--cluster NAME` makes another one beside it")
         .hint("./orchestrator destroy")
-}
-
-fn not_available(kind: ProviderKind) -> Failure {
-    Failure::new(&PROVIDER_NOT_AVAILABLE, format!("this version has no provider `{}` yet", kind.name()))
-        .because("it has `rehearsal`, `vagrant` and `ssh`")
-        .hint("./orchestrator create --provider rehearsal")
 }

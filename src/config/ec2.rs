@@ -1,6 +1,6 @@
 //! `[ec2]`: instances at Amazon.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{HumanDuration, format};
@@ -19,8 +19,22 @@ pub struct Ec2Section {
     #[schemars(length(min = 1), example = &"default")]
     pub profile: Option<String>,
     /// Image of the instances; without one, the newest Ubuntu LTS when the cluster is created.
-    #[schemars(length(min = 1), example = &"ami-0123456789abcdef0")]
+    #[schemars(schema_with = "ami")]
     pub ami: Option<String>,
+    /// Who to log in as: the account that cloud-init makes on this image.
+    #[schemars(length(min = 1), example = &"admin")]
+    pub user: String,
+    /// Subnet of the instances; without one, the default subnet of one zone.
+    #[schemars(schema_with = "subnet")]
+    pub subnet: Option<String>,
+    /// The addresses by which instances are reached.
+    pub address: ReachedBy,
+    /// Who reaches SSH and the Kubernetes API, in CIDR notation; without any, this computer alone.
+    #[schemars(schema_with = "ranges")]
+    pub allow: Vec<String>,
+    /// Ports of applications that they reach too, such as the node port of a service.
+    #[schemars(schema_with = "ports")]
+    pub ports: Vec<u16>,
     /// After this time instances end by themselves, whatever happened to the computer that made them.
     #[schemars(extend("examples" = ["4h"]))]
     pub ttl: Option<HumanDuration>,
@@ -28,10 +42,48 @@ pub struct Ec2Section {
     pub spot: bool,
 }
 
+/// The addresses by which instances are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReachedBy {
+    /// Each instance gets one on the internet.
+    Public,
+    /// Those of the subnet, for who is inside its network: a runner there, a VPN.
+    Private,
+}
+
 impl Default for Ec2Section {
     fn default() -> Self {
-        Self { region: None, instance_type: "t3.medium".into(), profile: None, ami: None, ttl: None, spot: false }
+        Self {
+            region: None,
+            instance_type: "t3.medium".into(),
+            profile: None,
+            ami: None,
+            user: "ubuntu".into(),
+            subnet: None,
+            address: ReachedBy::Public,
+            allow: Vec::new(),
+            ports: Vec::new(),
+            ttl: None,
+            spot: false,
+        }
     }
+}
+
+fn ami(_: &mut SchemaGenerator) -> Schema {
+    format::AMI.schema()
+}
+
+fn subnet(_: &mut SchemaGenerator) -> Schema {
+    format::SUBNET.schema()
+}
+
+fn ports(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "integer", "minimum": 1, "maximum": 65535 }, "examples": [[30000]] })
+}
+
+fn ranges(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": format::CIDR.schema() })
 }
 
 fn region(_: &mut SchemaGenerator) -> Schema {

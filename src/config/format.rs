@@ -4,11 +4,13 @@ mod host;
 mod image;
 mod name;
 mod release;
+mod request;
 
-pub use host::{AWS_REGION, HOST, INSTANCE_TYPE, NETWORK};
+pub use host::{AMI, AWS_REGION, CIDR, HOST, INSTANCE_TYPE, NETWORK, SUBNET};
 pub use image::{IMAGE_NAME, IMAGE_TAG, REGISTRY};
 pub use name::{DNS_LABEL, DNS_SUBDOMAIN, ENVIRONMENT_VARIABLE, SECRET_KEY};
 pub use release::K3S_VERSION;
+pub use request::{HTTP_REQUEST, HttpRequest, JSON_POINTER, PLACEHOLDER};
 
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
@@ -48,20 +50,26 @@ impl Complaint {
 
 /// Every format that the schema names.
 pub const FORMATS: &[&Format] = &[
+    &AMI,
     &AWS_REGION,
+    &CIDR,
     &DNS_LABEL,
     &DNS_SUBDOMAIN,
     &DURATION,
     &ENVIRONMENT_VARIABLE,
     &HOST,
+    &HTTP_REQUEST,
     &IMAGE_NAME,
     &IMAGE_TAG,
     &INSTANCE_TYPE,
+    &JSON_POINTER,
     &K3S_VERSION,
     &NETWORK,
+    &PLACEHOLDER,
     &REGISTRY,
     &SECRET_KEY,
     &SIZE,
+    &SUBNET,
 ];
 
 impl Format {

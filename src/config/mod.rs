@@ -1,6 +1,7 @@
 //! `orchestrator.toml` as written, and everything that can be wrong with it.
 
 mod check;
+pub mod checks;
 mod cluster;
 mod conform;
 mod document;
@@ -21,10 +22,12 @@ mod suggest;
 mod syntax;
 mod vagrant;
 
+pub use checks::{CheckSection, CheckStepSection};
 pub use cluster::ClusterSection;
 pub use duration::HumanDuration;
-pub use ec2::Ec2Section;
-pub use images::ImagesSection;
+pub use ec2::{Ec2Section, ReachedBy};
+pub use format::HttpRequest;
+pub use images::{ImagesSection, LoginSection, TagBy};
 pub use k3s::K3sSection;
 pub use machine::{MachineSection, MachineSize};
 pub use names::MachineName;
@@ -34,6 +37,7 @@ pub use schema::schema;
 pub use size::Size;
 pub use ssh::{Host, SshSection};
 pub use stacks::{SecretEntry, SecretKeys, StackSection};
+pub(crate) use suggest::did_you_mean;
 pub use vagrant::{Addresses, Driver, Hypervisor, VagrantSection};
 
 use std::collections::BTreeMap;

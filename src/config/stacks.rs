@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::format;
+use super::{CheckSection, format};
 
 /// A set of manifests with the secrets they need.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StackSection {
     /// A manifest, or a folder of manifests.
@@ -22,6 +22,10 @@ pub struct StackSection {
     #[serde(default)]
     #[schemars(extend("propertyNames" = format::DNS_SUBDOMAIN.keys()))]
     pub secrets: BTreeMap<String, SecretKeys>,
+    /// What proves that it works, run by `orchestrator test`, by name.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = format::DNS_LABEL.keys()))]
+    pub checks: BTreeMap<String, CheckSection>,
 }
 
 /// The keys of a Secret and how their values are made.

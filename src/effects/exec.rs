@@ -1,18 +1,20 @@
 //! Programs run on this computer.
 
 use std::{
+    cell::{Cell, RefCell},
     ffi::OsString,
     fmt,
     fs::File,
     path::{Path, PathBuf},
+    pin::pin,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, BufReader},
     process::Command,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// A program with what it is given. It runs in a process group of its own, so that Ctrl-C on the terminal reaches this
@@ -23,6 +25,8 @@ pub struct Program {
     name: String,
     /// It is given up when it writes nothing for so long.
     patience: Duration,
+    /// Whether lines of its errors are handed over like those of its output.
+    tells_errors: bool,
 }
 
 /// What came of a program that ran to its end.
@@ -49,7 +53,7 @@ impl Program {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let name = path.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { command, name, patience: Duration::from_secs(60) }
+        Self { command, name, patience: Duration::from_secs(60), tells_errors: false }
     }
 
     #[must_use]
@@ -76,6 +80,13 @@ impl Program {
         self
     }
 
+    /// Hands over the lines that it writes as errors like those of its output: some programs tell there how it goes.
+    #[must_use]
+    pub fn telling_errors(mut self) -> Self {
+        self.tells_errors = true;
+        self
+    }
+
     /// Has the program, and what it starts, hold an open file: its lock lasts until the last of them ends.
     #[must_use]
     pub fn holding(mut self, file: File) -> Self {
@@ -87,37 +98,32 @@ impl Program {
     ///
     /// # Errors
     /// When it cannot be started, or falls silent.
-    pub async fn run(
-        mut self,
-        on_start: impl FnOnce(u32),
-        mut on_line: impl FnMut(&str),
-    ) -> Result<Finished, ExecError> {
+    pub async fn run(mut self, on_start: impl FnOnce(u32), on_line: impl FnMut(&str)) -> Result<Finished, ExecError> {
         let not_started = |because| ExecError::NotStarted { program: self.name.clone(), because };
         let mut child = self.command.spawn().map_err(not_started)?;
         if let Some(id) = child.id() {
             on_start(id);
         }
-        let mut errors = child.stderr.take().map(BufReader::new);
+        let errors = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (on_line, heard) = (RefCell::new(on_line), Cell::new(Instant::now()));
+        let tell = |line: &[u8]| {
+            heard.set(Instant::now());
+            on_line.borrow_mut()(String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']));
+        };
         let stderr = async {
-            let mut text = Vec::new();
-            if let Some(errors) = &mut errors {
-                let _ = errors.read_to_end(&mut text).await;
-            }
-            String::from_utf8_lossy(&text).into_owned()
+            let tell_error = |line: &[u8]| if self.tells_errors { tell(line) } else { heard.set(Instant::now()) };
+            read_lines(errors, tell_error).await
         };
         let silent = || ExecError::Silent { program: self.name.clone(), patience: self.patience };
         let stdout = async {
-            let mut text = String::new();
+            let mut reading = pin!(read_lines(&mut output, tell));
             loop {
-                let mut line = Vec::new();
-                let read = timeout(self.patience, output.read_until(b'\n', &mut line)).await;
-                if read.map_err(|_| silent())?.unwrap_or(0) == 0 {
-                    return Ok(text);
+                match timeout(self.patience, &mut reading).await {
+                    Ok(text) => return Ok(text),
+                    Err(_) if heard.get().elapsed() < self.patience => {}
+                    Err(_) => return Err(silent()),
                 }
-                let line = String::from_utf8_lossy(&line);
-                on_line(line.trim_end_matches(['\n', '\r']));
-                text.push_str(&line);
             }
         };
         let (stdout, stderr) = futures::future::try_join(stdout, async { Ok(stderr.await) }).await?;
@@ -132,6 +138,18 @@ impl Program {
     pub async fn output(self) -> Result<Finished, ExecError> {
         self.run(|_| {}, |_| {}).await
     }
+}
+
+/// Reads to the end, handing over each line as it comes; what cannot be read is the end.
+async fn read_lines(mut from: impl AsyncBufRead + Unpin, tell: impl Fn(&[u8])) -> String {
+    let mut text = String::new();
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
+        tell(&line);
+        text.push_str(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    text
 }
 
 impl Finished {
@@ -194,6 +212,16 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("process {pid} still runs");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_speaks_of_its_work_as_errors_is_heard() {
+        let mut lines = Vec::new();
+        let script = "for n in 1 2 3 4; do echo $n >&2; sleep 0.2; done";
+        let program = sh(script).telling_errors().patience(Duration::from_millis(500));
+        let finished = program.run(|_| {}, |line| lines.push(line.to_owned())).await.unwrap();
+        assert_eq!(lines, ["1", "2", "3", "4"]);
+        assert_eq!(finished.words(), "1\n2\n3\n4");
     }
 
     #[tokio::test]

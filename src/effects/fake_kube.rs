@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::stream::LocalBoxStream;
 use serde_json::{Value, json};
 
-use super::kube::{Kube, KubeError, LogQuery, ObjectRef, ServedKind};
+use super::kube::{ExecOutput, Kube, KubeError, LogQuery, ObjectRef, ServedKind, ServiceAnswer, ServiceRequest};
 
 /// Objects by `Kind namespace/name`.
 #[derive(Default)]
@@ -22,6 +22,14 @@ pub struct FakeKube {
     pub conflict: RefCell<Option<String>>,
     /// What the next requests for a list meet instead of it.
     pub list_errors: RefCell<VecDeque<KubeError>>,
+    /// Why no containers run, if none do.
+    pub no_containers: RefCell<Option<String>>,
+    /// What Services answer, one after the other; then 200 and the request's own body.
+    pub answers: RefCell<VecDeque<ServiceAnswer>>,
+    /// How commands in pods end, one after the other; then well.
+    pub printed: RefCell<VecDeque<ExecOutput>>,
+    /// Every request to a Service and every command in a pod.
+    pub asked: RefCell<Vec<String>>,
 }
 
 impl FakeKube {
@@ -145,5 +153,23 @@ impl Kube for FakeKube {
         _query: &LogQuery,
     ) -> Result<LocalBoxStream<'static, Result<String, KubeError>>, KubeError> {
         Ok(Box::pin(futures::stream::empty()))
+    }
+
+    async fn containers_run(&self) -> Result<Result<(), String>, KubeError> {
+        Ok(self.no_containers.borrow().clone().map_or(Ok(()), Err))
+    }
+
+    async fn ask_service(&self, request: &ServiceRequest) -> Result<ServiceAnswer, KubeError> {
+        self.asked
+            .borrow_mut()
+            .push(format!("{} {}:{}/{}", request.method, request.service, request.port, request.path));
+        let next = self.answers.borrow_mut().pop_front();
+        Ok(next.unwrap_or(ServiceAnswer { status: 200, body: request.json.clone().unwrap_or_default() }))
+    }
+
+    async fn exec(&self, _: &str, pod: &str, command: &[String]) -> Result<ExecOutput, KubeError> {
+        self.asked.borrow_mut().push(format!("{pod}: {}", command.join(" ")));
+        let next = self.printed.borrow_mut().pop_front();
+        Ok(next.unwrap_or_else(|| ExecOutput { ok: true, ..ExecOutput::default() }))
     }
 }

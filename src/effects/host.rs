@@ -4,7 +4,11 @@ use async_trait::async_trait;
 
 use crate::{
     failure::Failure,
-    model::{Done, Facts, RemoteFile, UnitState, probe::Probe},
+    model::{
+        Done, Facts, RemoteFile, UnitState,
+        image::{ImageArchive, NodeImages},
+        probe::Probe,
+    },
 };
 
 /// Is told how many of how many bytes are done.
@@ -28,8 +32,9 @@ pub trait Host {
     /// Returns the release that the K3s binary says it is, such as `v1.33.5+k3s1`.
     async fn k3s_version(&self) -> Result<String, Failure>;
 
-    /// Enables the unit and starts it without waiting; restarts it when it runs and `restart` says so.
-    async fn start_unit(&self, unit: &str, restart: bool) -> Result<Done<()>, Failure>;
+    /// Enables the unit and starts it without waiting; restarts it when it runs and `restart` says so. Returns when it was
+    /// told to start, by the machine's clock, in seconds since 1970; `None` when it was left alone.
+    async fn start_unit(&self, unit: &str, restart: bool) -> Result<Done<Option<i64>>, Failure>;
 
     /// Stops the unit and what it started.
     async fn stop_unit(&self, unit: &str) -> Result<Done<()>, Failure>;
@@ -48,6 +53,9 @@ pub trait Host {
     /// Returns what keeps the machine from reaching a server.
     async fn probe(&self, server: Option<&str>) -> Result<Probe, Failure>;
 
-    /// Has these images in the node's image store; `None` where there is no way yet to put them there.
-    async fn deliver_images(&self, references: &[String]) -> Result<Option<Done<()>>, Failure>;
+    /// Returns the images that the node has.
+    async fn images(&self) -> Result<NodeImages, Failure>;
+
+    /// Sends an archive of images to the node, which takes the parts that are not in it from those it has.
+    async fn import_images(&self, archive: &ImageArchive, progress: OnProgress<'_>) -> Result<(), Failure>;
 }

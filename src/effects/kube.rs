@@ -1,12 +1,18 @@
 //! The Kubernetes API, as steps see it.
 
-use std::rc::Rc;
+use std::{collections::HashMap, rc::Rc};
 
 use async_trait::async_trait;
-use futures::stream::LocalBoxStream;
+use futures::{
+    StreamExt,
+    stream::{self, LocalBoxStream},
+};
 use serde_json::Value;
 
 use crate::{failure::Failure, model::NodeStatus};
+
+/// How many requests are under way at the same time.
+const PARALLEL: usize = 32;
 
 /// The field manager of everything the orchestrator applies.
 pub const FIELD_MANAGER: &str = "orchestrator";
@@ -101,6 +107,37 @@ pub struct LogQuery {
     pub tail: Option<u32>,
 }
 
+/// A request to a Service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceRequest {
+    pub method: String,
+    pub namespace: String,
+    pub service: String,
+    /// Its number or name.
+    pub port: String,
+    /// Without the first `/`, with what follows `?`.
+    pub path: String,
+    /// Sent as JSON.
+    pub json: Option<String>,
+}
+
+/// What a Service answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAnswer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// How a command in a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecOutput {
+    pub ok: bool,
+    /// Why it did not end well, in the cluster's words.
+    pub because: String,
+    pub stdout: String,
+    pub stderr: String,
+}
+
 /// A Kubernetes API.
 #[async_trait(?Send)]
 pub trait Kube {
@@ -151,6 +188,16 @@ pub trait Kube {
         pod: &str,
         query: &LogQuery,
     ) -> Result<LocalBoxStream<'static, Result<String, KubeError>>, KubeError>;
+
+    /// Whether containers run here, or why not: a rehearsal has none.
+    async fn containers_run(&self) -> Result<Result<(), String>, KubeError>;
+
+    /// Sends a request to a Service, through the API. What the API itself says, such as 503 for a Service without pods,
+    /// is an answer too.
+    async fn ask_service(&self, request: &ServiceRequest) -> Result<ServiceAnswer, KubeError>;
+
+    /// Runs a command in a pod, in its first container.
+    async fn exec(&self, namespace: &str, pod: &str, command: &[String]) -> Result<ExecOutput, KubeError>;
 }
 
 /// Connects to clusters.
@@ -168,6 +215,28 @@ impl KubeError {
     pub fn into_failure(self, what: impl std::fmt::Display) -> Failure {
         Failure::new(&crate::failure::API_REQUEST_FAILED, what.to_string()).because(self).hint("./orchestrator status")
     }
+}
+
+/// Lists the objects of these kinds that match a selector, all kinds at the same time. Kinds that the cluster does
+/// not serve have none.
+pub async fn list_all(
+    kube: &dyn Kube,
+    kinds: impl IntoIterator<Item = (String, String)>,
+    selector: &str,
+) -> Result<HashMap<ObjectRef, Value>, Failure> {
+    let lists = stream::iter(kinds)
+        .map(async |(api_version, kind)| match kube.list(&api_version, &kind, None, selector).await {
+            Err(KubeError::NoSuchKind(_) | KubeError::NotFound(_) | KubeError::Refused(405, _)) => Ok(Vec::new()),
+            list => list.map_err(|error| error.into_failure(format!("cannot list objects of kind {kind}"))),
+        })
+        .buffer_unordered(PARALLEL)
+        .collect::<Vec<_>>()
+        .await;
+    let mut objects = HashMap::new();
+    for list in lists {
+        objects.extend(list?.into_iter().map(|object| (ObjectRef::of(&object), object)));
+    }
+    Ok(objects)
 }
 
 /// Returns the nodes as Kubernetes reports them, by name.

@@ -5,14 +5,25 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use async_trait::async_trait;
 use futures::{AsyncBufReadExt, StreamExt, stream::LocalBoxStream};
 use http::{Method, Request};
+use http_body_util::BodyExt;
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Client, Config,
+    Api, Client, Config,
+    api::AttachParams,
+    client::Body,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::kube::{Connect, FIELD_MANAGER, Kube, KubeError, LogQuery, ObjectRef, ServedKind};
-use crate::failure::{Failure, KUBECONFIG_UNUSABLE};
+use super::kube::{
+    Connect, ExecOutput, FIELD_MANAGER, Kube, KubeError, LogQuery, ObjectRef, ServedKind, ServiceAnswer, ServiceRequest,
+};
+use crate::{
+    failure::{Failure, KUBECONFIG_UNUSABLE},
+    model::REHEARSAL,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One answer; watches and followed logs have none.
@@ -228,7 +239,7 @@ impl Kube for KubeClient {
         let served = self.served(api_version, kind).await?;
         let mut path = collection(&served, namespace.filter(|_| served.namespaced));
         if !selector.is_empty() {
-            path = format!("{path}?labelSelector={}", percent_encode(selector));
+            path = format!("{path}?labelSelector={}", utf8_percent_encode(selector, NON_ALPHANUMERIC));
         }
         let mut list = self.get_json(&path).await?;
         let Value::Array(mut items) = list["items"].take() else { return Ok(Vec::new()) };
@@ -290,17 +301,73 @@ impl Kube for KubeClient {
         let lines = reader.lines().map(|line| line.map_err(|error| KubeError::Unreachable(error.to_string())));
         Ok(Box::pin(lines))
     }
+
+    async fn containers_run(&self) -> Result<Result<(), String>, KubeError> {
+        // Of a Service that is not there: a real cluster looks for it, a rehearsal has no way to any.
+        let request = ServiceRequest {
+            method: "GET".into(),
+            namespace: "default".into(),
+            service: "orchestrator-asks-for-nothing".into(),
+            port: "80".into(),
+            ..ServiceRequest::default()
+        };
+        let answer = self.ask_service(&request).await?;
+        let words = serde_json::from_str::<Value>(&answer.body).unwrap_or_default();
+        let words = words["message"].as_str().filter(|words| words.starts_with(REHEARSAL));
+        Ok(words.map_or(Ok(()), |words| Err(words.to_owned())))
+    }
+
+    async fn ask_service(&self, request: &ServiceRequest) -> Result<ServiceAnswer, KubeError> {
+        let ServiceRequest { method, namespace, service, port, path, json } = request;
+        let uri = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/{path}");
+        let mut sent = Request::builder().method(method.as_str()).uri(uri);
+        if json.is_some() {
+            sent = sent.header(http::header::CONTENT_TYPE, "application/json");
+        }
+        let sent = sent.body(Body::from(json.clone().unwrap_or_default().into_bytes()));
+        let sent = sent.map_err(|error| KubeError::Refused(400, format!("{method} {path}: {error}")))?;
+        within(async {
+            let answer = self.client.send(sent).await?;
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect().await?.to_bytes();
+            Ok(ServiceAnswer { status, body: String::from_utf8_lossy(&body).into_owned() })
+        })
+        .await
+    }
+
+    async fn exec(&self, namespace: &str, pod: &str, command: &[String]) -> Result<ExecOutput, KubeError> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let streams = AttachParams::default().stdin(false).stdout(true).stderr(true);
+        within(async {
+            let mut process = pods.exec(pod, command, &streams).await?;
+            let (mut out, mut err) = (process.stdout(), process.stderr());
+            let status = process.take_status();
+            let (stdout, stderr) = futures::join!(all_of(&mut out), all_of(&mut err));
+            let status = match status {
+                Some(status) => status.await.unwrap_or_default(),
+                None => Default::default(),
+            };
+            let ok = status.status.as_deref() == Some("Success");
+            Ok(ExecOutput { ok, because: status.message.unwrap_or_default(), stdout, stderr })
+        })
+        .await
+    }
+}
+
+/// Reads a stream of a container to its end.
+async fn all_of(stream: &mut Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        // A connection that is cut shows in the status that does not come.
+        let _ = stream.read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns the checks of `/readyz` that fail, of its list of all.
 fn failing_checks(words: &str) -> String {
     let failing: Vec<_> = words.lines().filter_map(|line| line.strip_prefix("[-]")).collect();
     if failing.is_empty() { words.into() } else { failing.join(", ") }
-}
-
-fn percent_encode(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 #[cfg(test)]
@@ -314,10 +381,5 @@ mod tests {
             "etcd failed: reason withheld"
         );
         assert_eq!(failing_checks("not found"), "not found");
-    }
-
-    #[test]
-    fn a_selector_is_safe_in_an_address() {
-        assert_eq!(percent_encode("a/b=c d,e in (f)"), "a%2Fb%3Dc%20d%2Ce%20in%20%28f%29");
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, model::check::CheckResult};
 
 /// The version of the event format, `v` in each line.
 pub const FORMAT: u8 = 1;
@@ -58,6 +58,13 @@ pub enum EventKind {
         on: Option<String>,
         message: String,
     },
+    /// What is being done now.
+    Doing {
+        step: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<String>,
+        what: String,
+    },
     /// Something is not yet as it should be; `seen` is what it was when last looked at.
     Waiting {
         step: String,
@@ -81,6 +88,12 @@ pub enum EventKind {
         on: Option<String>,
         done: u64,
         of: u64,
+    },
+    /// A check of a stack came out.
+    CheckFinished {
+        step: String,
+        #[serde(flatten)]
+        result: CheckResult,
     },
     WorkFinished {
         step: String,

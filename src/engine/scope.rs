@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     failure::{Entry, Failure},
-    model::{Done, Machine, MachineSpec, Reached},
+    model::{Done, Machine, MachineSpec, Reached, check::CheckResult, image::ImageSpec},
 };
 
 /// How many machines are worked on at the same time.
@@ -40,6 +40,12 @@ impl Named for Reached {
 }
 
 impl Named for MachineSpec {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for ImageSpec {
     fn name(&self) -> &str {
         &self.name
     }
@@ -100,9 +106,19 @@ impl<'r> Scope<'r> {
         self.emit(|step, on| EventKind::Warned { step, on, message: message.into() });
     }
 
+    /// Tells what is being done.
+    pub fn doing(&self, what: impl Into<String>) {
+        self.emit(|step, on| EventKind::Doing { step, on, what: what.into() });
+    }
+
     /// Tells what is being waited for.
     pub fn waiting(&self, seen: impl Into<String>) {
         self.emit(|step, on| EventKind::Waiting { step, on, seen: seen.into() });
+    }
+
+    /// Tells how a check came out.
+    pub fn checked(&self, result: CheckResult) {
+        self.emit(|step, _| EventKind::CheckFinished { step, result });
     }
 
     /// Tells how much is done.

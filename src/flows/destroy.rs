@@ -18,5 +18,6 @@ pub async fn destroy(context: &Context<'_>, silent: Silent) -> Result<Ending, Fa
     let machines = list_machines(context.run, provider).await?;
     destroy_machines(context.run, provider, &machines, silent).await?;
     unmerge_kubeconfig(context.run, context.state, &context.view.cluster.name).await?;
-    Ok(Ending { message: "cluster destroyed".into(), ..Ending::default() })
+    let notes = if machines.is_empty() { provider.caution().into_iter().collect() } else { Vec::new() };
+    Ok(Ending { message: "cluster destroyed".into(), notes, ..Ending::default() })
 }

@@ -1,5 +1,6 @@
 //! One file per command: its steps in their order. The table of contents of the program.
 
+pub mod build;
 pub mod create;
 pub mod deploy;
 pub mod destroy;
@@ -8,22 +9,28 @@ pub mod plan;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod test;
 pub mod undeploy;
 
-use std::{pin::pin, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    rc::Rc,
+};
 
 use futures::future::{Either, select};
 
 use crate::{
     effects::{
+        images::ImageSource,
         k3s_release::K3sRelease,
         kube::{Connect, Kube},
         state_directory::{State, StateDirectory},
     },
     engine::Run,
     failure::{Failure, NO_CLUSTER},
-    model::{Machine, MachineState},
-    plan::{cluster::Cluster, stack::ParsedStack},
+    model::{Machine, MachineState, image::ImageSpec},
+    plan::{cluster::Cluster, images::specs, manifests::images, stack::ParsedStack},
     providers::Provider,
 };
 
@@ -36,6 +43,7 @@ pub struct View<'a> {
     pub stacks: &'a [ParsedStack],
     pub connect: &'a dyn Connect,
     pub release: &'a dyn K3sRelease,
+    pub images: &'a dyn ImageSource,
 }
 
 /// What a command that changes things works with.
@@ -48,6 +56,18 @@ pub struct Context<'a> {
 }
 
 impl View<'_> {
+    /// Returns what manifests are given for each image that the configuration builds, by the name that they give it.
+    pub async fn references(&self) -> BTreeMap<String, String> {
+        self.images.references(&specs(&self.cluster.images)).await
+    }
+
+    /// Returns the images that these stacks use and that the configuration builds.
+    pub fn images_of(&self, stacks: &[ParsedStack]) -> Vec<ImageSpec> {
+        let manifests = stacks.iter().flat_map(|stack| &stack.manifests);
+        let used: BTreeSet<_> = manifests.flat_map(|manifest| images::references(&manifest.object)).collect();
+        specs(&self.cluster.images).into_iter().filter(|spec| used.contains(&spec.name)).collect()
+    }
+
     /// Connects to the cluster through the kubeconfig in its state directory.
     ///
     /// # Errors
@@ -70,6 +90,12 @@ pub async fn unless_lost<T>(
         Either::Left((result, _)) => result,
         Either::Right((failure, _)) => Err(failure),
     }
+}
+
+/// Returns machines with the addresses that people reach them at.
+pub fn seen_from_outside(provider: &dyn Provider, machines: &[Machine]) -> Vec<Machine> {
+    let seen = |machine: &Machine| Machine { address: provider.outside_address(machine), ..machine.clone() };
+    machines.iter().map(seen).collect()
 }
 
 /// Checks that the cluster has machines.

@@ -63,13 +63,14 @@ pub async fn nodes_from(context: &Context<'_>, machines: &[Machine], max_unavail
     Ok(Nodes { kube, machines })
 }
 
-/// Returns the id of the cluster: of one whose state directory was lost, that which its machines remember.
+/// Returns the id of the cluster: of one whose state directory was lost, that which its machines carry or remember.
 fn cluster_id(context: &Context<'_>, reached: &[Reached]) -> Result<String, Failure> {
-    let lost = context.state.new.then(|| lost_id(context.view.cluster, reached)).flatten();
-    if let Some(id) = &lost {
+    let lost = || context.state.new.then(|| lost_id(context.view.cluster, reached)).flatten();
+    let id = context.view.provider.tagged_id()?.or_else(lost).unwrap_or_else(|| context.state.id.clone());
+    if id != context.state.id {
         context.view.directory.save(&State { id: id.clone(), ..context.state.clone() })?;
     }
-    Ok(lost.unwrap_or_else(|| context.state.id.clone()))
+    Ok(id)
 }
 
 /// Whether the server that others join through is up.

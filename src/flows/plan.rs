@@ -6,6 +6,7 @@ use crate::{failure::Failure, model::Action, plan::actions::actions};
 /// # Errors
 /// When the provider cannot say which machines there are.
 pub async fn plan(view: &View<'_>) -> Result<Vec<Action>, Failure> {
-    let (stacks, observed) = observe_all(view).await?;
+    let (stacks, mut observed) = observe_all(view).await?;
+    observed.unbuilt = view.images.unbuilt(&view.images_of(view.stacks)).await;
     Ok(actions(view.cluster, &stacks, &observed))
 }

@@ -9,7 +9,7 @@ use crate::{
     effects::kube::Kube,
     engine::Ending,
     failure::Failure,
-    plan::{diagnosis::Advice, images::references, manifests::Identity, stack::ParsedStack},
+    plan::{diagnosis::Advice, manifests::Identity, stack::ParsedStack},
     steps::{
         check_provider::check_provider, deploy, list_machines::list_machines, prepare_provider::prepare_provider,
         start_machines::start_machines,
@@ -28,7 +28,7 @@ pub async fn start(context: &Context<'_>) -> Result<Ending, Failure> {
     prepare_provider(run, view.provider).await?;
     let machines = start_machines(run, view.provider, &machines).await?;
     let Nodes { kube, .. } = nodes_from(context, &machines, 1).await?;
-    let images = references(&view.cluster.images);
+    let images = view.references().await;
     let deployed = deployed(kube.as_ref(), view.stacks).await?;
     deploy::await_stacks(run, kube.as_ref(), &deployed, Advice { kubectl: context.kubectl, references: &images })
         .await?;
@@ -41,7 +41,8 @@ pub async fn start(context: &Context<'_>) -> Result<Ending, Failure> {
 
 /// Returns the stacks with what the cluster has of them: a start deploys nothing.
 async fn deployed(kube: &dyn Kube, stacks: &[ParsedStack]) -> Result<Vec<ParsedStack>, Failure> {
-    let live = status::objects_of(kube, stacks).await.map_err(|error| error.into_failure("cannot list the stacks"))?;
+    let live =
+        status::objects_of(kube, stacks, false).await.map_err(|error| error.into_failure("cannot list the stacks"))?;
     let live: BTreeSet<_> = live.iter().map(Identity::of).collect();
     let mut stacks = stacks.to_vec();
     for stack in &mut stacks {

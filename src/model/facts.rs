@@ -25,6 +25,9 @@ pub struct Facts {
     pub machine_id: String,
     /// How far its clock is ahead of this computer's, in milliseconds.
     pub clock_ahead: i64,
+    /// When it was booted, or its K3s started if that was later, by its clock, in seconds since 1970: what its node said
+    /// before is old.
+    pub since: Option<i64>,
     /// The name of process 1.
     pub init: String,
     /// Controllers of cgroups that are switched on.

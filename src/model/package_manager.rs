@@ -47,6 +47,28 @@ impl PackageManager {
         }
     }
 
+    /// Returns the command that starts libvirt, now and with the computer.
+    pub fn starts_libvirt(manager: Option<Self>) -> &'static str {
+        match manager {
+            Some(Self::Dnf) => {
+                "sudo systemctl enable --now virtqemud.socket virtnetworkd.socket virtstoraged.socket virtlogd.socket"
+            }
+            Some(Self::Brew) => "`hypervisor = \"virtualbox\"` in `[vagrant]`: libvirt makes no networks on macOS",
+            _ => "sudo systemctl enable --now libvirtd",
+        }
+    }
+
+    /// Returns the command that installs a program that builds images.
+    pub fn installs_image_builder(manager: Option<Self>) -> &'static str {
+        match manager {
+            Some(Self::Apt) => "sudo apt install podman",
+            Some(Self::Dnf) => "sudo dnf install podman",
+            Some(Self::Pacman) => "sudo pacman -S podman",
+            Some(Self::Brew) => "brew install --cask docker",
+            None => "https://docs.docker.com/get-docker",
+        }
+    }
+
     /// Returns the command that installs VirtualBox.
     pub fn installs_virtualbox(manager: Option<Self>) -> &'static str {
         match manager {

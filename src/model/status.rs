@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{MachineState, NodeStatus, Role};
+use super::{MachineState, NodeStatus, Role, cost::Cost};
 
 /// How much of the cluster is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,6 +38,9 @@ pub struct Status {
     /// What a user must know of clusters of this provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caution: Option<String>,
+    /// What the machines cost, where they cost anything that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// What keeps the cluster from being as configured.
     pub problems: Vec<String>,
     pub machines: Vec<MachineStatus>,

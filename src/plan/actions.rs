@@ -14,11 +14,13 @@ use super::{
     stack::ParsedStack,
     status::Observed,
 };
-use crate::model::{Action, MachineState};
+use crate::model::{Action, MachineState, image::ImageSpec};
 
 /// Returns what would have to be done, in the order `create` does it. `stacks` are prepared as they would be sent.
 pub fn actions(cluster: &Cluster, stacks: &[ParsedStack], observed: &Observed) -> Vec<Action> {
     let mut actions = machines(cluster, observed);
+    let build = |spec: &ImageSpec| Action::BuildImage { name: spec.name.clone(), push: spec.pushed };
+    actions.extend(observed.unbuilt.iter().map(build));
     let live: BTreeMap<_, _> = observed.objects.iter().map(|object| (Identity::of(object), object)).collect();
     for stack in stacks {
         actions.extend(objects(stack, &live));

@@ -1,11 +1,18 @@
 //! The cluster that a configuration asks for: every default filled in, nothing optional left open.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::model::{MachineSpec, ProviderKind};
 pub use crate::rehearsal::faults::Faults;
+use crate::{
+    config::CheckSection,
+    model::{
+        MachineSpec, ProviderKind,
+        image::Tag,
+        registry::{LoginSource, host},
+    },
+};
 
 /// What one `orchestrator.toml` describes.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,10 +47,49 @@ pub struct K3s {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Images {
     pub registry: Option<String>,
-    /// Tag of all images; without one, each is tagged by its content.
-    pub tag: Option<String>,
+    /// The registry speaks plain HTTP.
+    pub plain_http: bool,
+    /// The login to push with, if the configuration names one.
+    pub login: Option<LoginSource>,
+    pub pull: Pull,
+    pub tag: Tag,
+    /// Every image is tagged `latest` too.
+    pub latest: bool,
     /// Build name and context folder (absolute), by name.
     pub builds: Vec<(String, PathBuf)>,
+}
+
+/// The registry that nodes pull from with a pull secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRegistry {
+    /// Its host, with the port if there is one.
+    pub host: String,
+    /// The login, if the configuration names one.
+    pub login: Option<LoginSource>,
+}
+
+impl Images {
+    /// Returns the registry that nodes may need a pull secret for.
+    pub fn pull_registry(&self) -> Option<PullRegistry> {
+        let host = host(self.registry.as_deref()?).to_owned();
+        match &self.pull {
+            Pull::WithoutSecret => None,
+            Pull::WithAny => Some(PullRegistry { host, login: None }),
+            Pull::With(login) => Some(PullRegistry { host, login: Some(login.clone()) }),
+        }
+    }
+}
+
+/// How nodes pull from the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Pull {
+    /// With what they know themselves.
+    #[default]
+    WithoutSecret,
+    /// With a pull secret, where the environment has a login for it.
+    WithAny,
+    /// With a pull secret that holds this login.
+    With(LoginSource),
 }
 
 /// A set of manifests with the secrets they need.
@@ -56,6 +102,8 @@ pub struct Stack {
     pub manifests: PathBuf,
     /// By name.
     pub secrets: Vec<Secret>,
+    /// What proves that it works, by name.
+    pub checks: BTreeMap<String, CheckSection>,
 }
 
 /// A Secret that is generated once and then kept in the cluster.

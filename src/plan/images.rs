@@ -1,18 +1,42 @@
-//! The full references of the images that the configuration builds.
-
-use std::collections::BTreeMap;
+//! The images that the configuration builds.
 
 use super::cluster::Images;
+use crate::model::image::ImageSpec;
 
-/// The tag of images that were not built.
-const TAG: &str = "rehearsal";
-
-/// Returns the full reference of every image to build, by build name.
-pub fn references(images: &Images) -> BTreeMap<String, String> {
-    let tag = images.tag.as_deref().unwrap_or(TAG);
-    let reference = |name: &str| match &images.registry {
-        Some(registry) => format!("{}/{name}:{tag}", registry.trim_end_matches('/')),
-        None => format!("{name}:{tag}"),
+/// Returns every image to build, by name.
+pub fn specs(images: &Images) -> Vec<ImageSpec> {
+    let repository = |name: &str| match &images.registry {
+        Some(registry) => format!("{}/{name}", registry.trim_end_matches('/')),
+        None => name.to_owned(),
     };
-    images.builds.iter().map(|(name, _)| (name.clone(), reference(name))).collect()
+    let spec = |(name, context): &(String, std::path::PathBuf)| ImageSpec {
+        name: name.clone(),
+        context: context.clone(),
+        repository: repository(name),
+        tag: images.tag.clone(),
+        latest: images.latest,
+        pushed: images.registry.is_some(),
+        plain_http: images.plain_http,
+        login: images.login.clone(),
+    };
+    images.builds.iter().map(spec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::image::Tag;
+
+    #[test]
+    fn an_image_belongs_into_the_registry_if_there_is_one() {
+        let images = |registry: Option<&str>| Images {
+            registry: registry.map(Into::into),
+            tag: Tag::Fixed("1".into()),
+            builds: vec![("web".into(), "/web".into())],
+            ..Images::default()
+        };
+        let spec = &specs(&images(Some("localhost:5000/")))[0];
+        assert_eq!((spec.repository.as_str(), spec.pushed), ("localhost:5000/web", true));
+        assert_eq!(specs(&images(None))[0].repository, "web");
+    }
 }

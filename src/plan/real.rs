@@ -11,22 +11,18 @@ pub struct Abilities {
     pub package_manager: Option<PackageManager>,
 }
 
-/// The providers that this version has.
-pub const PROVIDERS: &[ProviderKind] = &[ProviderKind::Rehearsal, ProviderKind::Vagrant, ProviderKind::Ssh];
-
 /// Says how to make a rehearsal real on a computer with these abilities; `None` when it is no rehearsal.
 pub fn next_step(provider: ProviderKind, abilities: Abilities) -> Option<String> {
     if provider != ProviderKind::Rehearsal {
         return None;
     }
     Some(if let Some(kind) = best(abilities) {
-        format!("{}{}", to_make_it_real(kind, abilities), not_yet(kind))
+        to_make_it_real(kind, abilities)
     } else {
         let install = PackageManager::installs_vagrant(abilities.package_manager);
         format!(
             "to make it real on this computer, install Vagrant first ({install}), then `./orchestrator destroy` and \
-             `./orchestrator create --provider vagrant`{}",
-            not_yet(ProviderKind::Vagrant)
+             `./orchestrator create --provider vagrant`"
         )
     })
 }
@@ -47,10 +43,6 @@ fn to_make_it_real(kind: ProviderKind, abilities: Abilities) -> String {
         "to make it real on this computer: `./orchestrator destroy`, then `./orchestrator create --provider {}`{docker}",
         kind.name()
     )
-}
-
-fn not_yet(kind: ProviderKind) -> &'static str {
-    if PROVIDERS.contains(&kind) { "" } else { "; this version rehearses only, the provider comes with a later one" }
 }
 
 #[cfg(test)]

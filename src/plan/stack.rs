@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
+    checks::{self, Check},
     cluster::{Secret, Stack},
     manifests::{self, Manifest, ManifestProblem, prepare::prepare},
+    pull_secret,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, model::registry::DockerConfig};
 
 /// A stack whose manifests are parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,37 +18,52 @@ pub struct ParsedStack {
     pub namespace: String,
     pub manifests: Vec<Manifest>,
     pub secrets: Vec<Secret>,
+    /// What proves that it works, by name.
+    pub checks: Vec<Check>,
 }
 
 /// Parses the files of all stacks.
 ///
 /// # Errors
-/// Every problem of every file, objects that two stacks declare, and Secrets that are both written and generated.
+/// Every problem of every file, objects that two stacks declare, and Secrets that are both written and generated; or
+/// else every check that names what its stack does not have.
 pub fn parse_stacks<'a>(
     stacks: impl IntoIterator<Item = (&'a Stack, Vec<(PathBuf, String)>)>,
 ) -> Result<Vec<ParsedStack>, Failure> {
     let mut parsed = Vec::new();
     let mut problems = Vec::new();
+    let mut misfits = Vec::new();
     for (stack, files) in stacks {
         match manifests::parse(&files, &stack.namespace) {
-            Ok(manifests) => parsed.push(ParsedStack {
-                name: stack.name.clone(),
-                namespace: stack.namespace.clone(),
-                manifests,
-                secrets: stack.secrets.clone(),
-            }),
+            Ok(manifests) => {
+                let checks = checks::resolve(&stack.name, &stack.checks, &manifests);
+                parsed.push(ParsedStack {
+                    name: stack.name.clone(),
+                    namespace: stack.namespace.clone(),
+                    checks: checks.unwrap_or_else(|found| {
+                        misfits.extend(found);
+                        Vec::new()
+                    }),
+                    manifests,
+                    secrets: stack.secrets.clone(),
+                });
+            }
             Err(found) => problems.extend(found),
         }
     }
     problems.extend(parsed.iter().flat_map(secrets_written_twice));
     problems.extend(manifests::conflicts(parsed.iter().map(|stack| (stack.name.as_str(), &stack.manifests[..]))));
-    manifests::failure(&problems).map_or(Ok(parsed), Err)
+    manifests::failure(&problems).or_else(|| checks::failure(&misfits)).map_or(Ok(parsed), Err)
 }
 
 impl ParsedStack {
-    /// Makes every manifest ready to be sent; `references` are full image references by build name.
+    /// Makes every manifest ready to be sent; `references` are full image references by build name, `login` is what nodes
+    /// need to pull these images.
     #[must_use]
-    pub fn prepared(mut self, references: &BTreeMap<String, String>) -> Self {
+    pub fn prepared(mut self, references: &BTreeMap<String, String>, login: Option<&DockerConfig>) -> Self {
+        if let Some(login) = login {
+            pull_secret::add(&mut self, references, login);
+        }
         let name = &self.name;
         self.manifests = self.manifests.into_iter().map(|manifest| prepare(manifest, name, references)).collect();
         self
@@ -83,6 +100,7 @@ mod tests {
             namespace: "shop".into(),
             manifests: "m".into(),
             secrets: vec![Secret { name: "db".into(), entries: Vec::new() }],
+            checks: BTreeMap::new(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::model::{
     Machine, MachineState, NodeStatus,
+    image::ImageSpec,
     status::{ClusterState, MachineStatus, StackStatus, Status, WorkloadStatus},
 };
 
@@ -23,6 +24,8 @@ pub struct Observed {
     pub machines: Vec<Machine>,
     /// Machines that must be restarted to be as they are wanted, and why.
     pub to_restart: BTreeMap<String, String>,
+    /// Images that the stacks use and that are not built from what their folders hold now.
+    pub unbuilt: Vec<ImageSpec>,
     pub nodes: Vec<NodeStatus>,
     /// Every object that carries a stack's label, with `apiVersion` and `kind`.
     pub objects: Vec<Value>,
@@ -58,6 +61,7 @@ pub fn status(cluster: &Cluster, stacks: &[ParsedStack], observed: &Observed, ca
         provider: cluster.provider.name().into(),
         state,
         caution,
+        cost: None,
         problems,
         machines,
         nodes: observed.nodes.clone(),

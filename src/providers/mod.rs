@@ -1,5 +1,6 @@
 //! Where machines come from.
 
+pub mod ec2;
 pub mod rehearsal;
 pub mod ssh;
 pub mod vagrant;
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use crate::{
     effects::host::Host,
     failure::Failure,
-    model::{Done, Machine, MachineSpec, finding::Finding},
+    model::{Done, Machine, MachineSpec, cost::Cost, finding::Finding},
 };
 
 /// Is told what a machine does that is not there yet.
@@ -40,6 +41,14 @@ pub trait Provider {
         self.list().await
     }
 
+    /// Returns the id that what the cluster has out there carries, where it is decided there: another run may have given it.
+    ///
+    /// # Errors
+    /// When what is remembered cannot be read.
+    fn tagged_id(&self) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
     /// Has this machine, with power.
     async fn create(&self, spec: &MachineSpec, seen: OnSeen<'_>) -> Result<Done<Machine>, Failure>;
 
@@ -53,6 +62,11 @@ pub trait Provider {
 
     /// Has the machine under power.
     async fn start(&self, machine: &Machine, seen: OnSeen<'_>) -> Result<Done<Machine>, Failure>;
+
+    /// Checks that machines can be without power and come back.
+    async fn may_stop(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Has the machine without power, its disk kept.
     async fn stop(&self, machine: &Machine) -> Result<Done<()>, Failure>;
@@ -82,6 +96,11 @@ pub trait Provider {
     /// Returns the URL at which this computer reaches the Kubernetes API of a server.
     async fn api_url(&self, server: &Machine) -> Result<String, Failure>;
 
+    /// Returns the address at which people reach what runs on a machine.
+    fn outside_address(&self, machine: &Machine) -> String {
+        machine.address.clone()
+    }
+
     /// Returns a kubeconfig through which this computer reaches the API now, as long as this provider lives.
     async fn way_to_api(&self, kubeconfig: String) -> Result<String, Failure> {
         Ok(kubeconfig)
@@ -97,6 +116,16 @@ pub trait Provider {
     /// there is no such thing.
     async fn lost(&self) -> Failure {
         std::future::pending().await
+    }
+
+    /// Returns what these machines would cost, where they cost anything that is known.
+    fn price(&self, _: &[MachineSpec]) -> Option<Cost> {
+        None
+    }
+
+    /// Returns what the machines that were listed last cost, and have cost so far. `specs` are those that are wanted.
+    fn cost(&self, _: &[MachineSpec]) -> Option<Cost> {
+        None
     }
 
     /// What a user must know of clusters of this provider, if anything.

@@ -230,6 +230,7 @@ impl Machines {
                 Answer::Unit(UnitState { enabled: record.enabled.contains(&unit), active, restarts, journal })
             }
             Operation::Journal { lines, .. } => Answer::Text(self.k3s.journal(&name, lines)),
+            Operation::Images => Answer::Names(record.images.iter().cloned().collect()),
             Operation::DeliverImages(references) => {
                 let before = record.images.len();
                 for reference in references {

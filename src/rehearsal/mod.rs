@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod clock;
 pub mod control;
 pub mod faults;
 pub mod k3s;

@@ -40,6 +40,7 @@ pub enum Operation {
     StopUnit(String),
     UnitState(String),
     Journal { unit: String, lines: usize },
+    Images,
     DeliverImages(Vec<String>),
 }
 
@@ -56,6 +57,7 @@ pub enum Answer {
     },
     Facts(Box<Facts>),
     Changed(Vec<String>),
+    Names(Vec<String>),
     File(Option<String>),
     Unit(UnitState),
     Text(String),

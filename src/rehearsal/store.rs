@@ -18,7 +18,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 use tokio::sync::{mpsc, watch};
 
-use super::resource::Resource;
+use super::{clock::this_second, resource::Resource};
 use log::Log;
 
 /// How many changes of its resource a watch may lag behind before it must list again.
@@ -187,7 +187,7 @@ impl Store {
         if let Some(object) = inner.table(resource).and_then(|table| table.get(&(namespace, name))) {
             return Err(Exists(object.clone()));
         }
-        let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_else(|_| jiff::Timestamp::now());
+        let now = this_second();
         let metadata = value["metadata"].as_object_mut().expect("an object has metadata");
         metadata.entry("uid").or_insert_with(|| json!(uuid::Uuid::new_v4().to_string()));
         metadata.insert("creationTimestamp".into(), json!(now.to_string()));

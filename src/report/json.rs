@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn the_format_is_stable() {
         let kinds = |event: &Event| !matches!(event.kind, EventKind::Progressed { done: 2.., .. });
-        let events: Vec<_> = [sample::success(), sample::failure(), sample::interrupted()].concat();
+        let events: Vec<_> = [sample::success(), sample::failure(), sample::interrupted(), sample::checks()].concat();
         insta::assert_snapshot!(lines(&events.into_iter().filter(kinds).collect::<Vec<_>>()));
     }
 

@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod findings;
 mod json;
+pub mod junit;
 mod plain;
 pub mod plan;
 #[cfg(test)]

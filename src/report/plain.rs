@@ -7,9 +7,12 @@ use jiff::Timestamp;
 
 use super::{
     throttle::Throttle,
-    words::{STOPPING, about, closing, retry, seconds, word},
+    words::{STOPPING, about, check, check_details, closing, retry, seconds, word},
 };
-use crate::engine::{Event, EventKind, Sink};
+use crate::{
+    engine::{Event, EventKind, Sink},
+    model::check::Verdict,
+};
 
 /// How much a screen shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +69,7 @@ impl<W: Write> Sink for Plain<W> {
             EventKind::Warned { on, message, .. } => {
                 self.line(Quiet, &format!("    warning: {}{message}", about(on.as_deref())))
             }
+            EventKind::Doing { step, on, what } => self.state(Normal, at, step, on.as_deref(), what),
             EventKind::Waiting { step, on, seen } => {
                 self.state(Normal, at, step, on.as_deref(), &format!("waiting: {seen}"))
             }
@@ -74,6 +78,16 @@ impl<W: Write> Sink for Plain<W> {
             }
             EventKind::Progressed { step, on, done, of } => {
                 self.state(Verbose, at, step, on.as_deref(), &format!("{done} of {of}"))
+            }
+            EventKind::CheckFinished { result, .. } => {
+                let from = if matches!(result.verdict, Verdict::Failed { .. }) { Quiet } else { Normal };
+                let mark = match result.verdict {
+                    Verdict::Passed => "ok",
+                    Verdict::Failed { .. } => "!!",
+                    Verdict::NotRun { .. } => "--",
+                };
+                self.line(from, &format!(" {mark} {}", check(result)))?;
+                check_details(result).iter().try_for_each(|line| self.line(from, &format!("    {line}")))
             }
             EventKind::WorkFinished { on, outcome, elapsed_ms, .. } => {
                 self.line(Verbose, &format!("    {on}: {} ({})", word(*outcome), seconds(*elapsed_ms)))
@@ -139,6 +153,11 @@ mod tests {
     #[test]
     fn a_run_that_was_interrupted() {
         insta::assert_snapshot!(shown(&sample::interrupted(), Verbosity::Normal));
+    }
+
+    #[test]
+    fn checks_and_how_they_came_out() {
+        insta::assert_snapshot!(shown(&sample::checks(), Verbosity::Normal));
     }
 
     #[test]

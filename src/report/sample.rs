@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::{
     engine::{Event, EventKind, Outcome, event::FORMAT},
     failure::{CONTAINER_CRASHES, Failure, INTERRUPTED, POD_NOT_READY},
+    model::check::{CheckResult, Verdict},
 };
 
 /// Returns events 100 ms apart.
@@ -138,6 +139,34 @@ pub fn interrupted() -> Vec<Event> {
     ])
 }
 
+/// Checks of which one passes, one fails and one cannot be run.
+pub fn checks() -> Vec<Event> {
+    let check = |check: &str, verdict| {
+        let (stack, title) = ("shop".to_owned(), format!("{check} are there"));
+        let result = CheckResult { stack, check: check.into(), title, verdict, elapsed_ms: 1250 };
+        EventKind::CheckFinished { step: "run-checks".into(), result }
+    };
+    let because = "step 2, GET web/: answered 502, not 2xx".to_owned();
+    record(vec![
+        began(),
+        step("run-checks", "Run the checks"),
+        check("pods", Verdict::Passed),
+        check("pages", Verdict::Failed { because, output: Some("<h1>\nbad gateway".into()) }),
+        check("orders", Verdict::NotRun { because: "no container runs".into() }),
+        done("run-checks", Outcome::Unchanged, 2_600),
+        EventKind::RunFinished {
+            ok: false,
+            exit_code: 1,
+            changed: false,
+            elapsed_ms: 2_700,
+            message: None,
+            failure: None,
+            notes: vec!["1 of 3 checks passed, 1 failed, 1 could not be run".into()],
+            next: vec!["orchestrator status".into()],
+        },
+    ])
+}
+
 /// One step about so many machines, which are at different points.
 pub fn crowd(machines: usize) -> Vec<Event> {
     let name = |n: usize| format!("student-{n}");
@@ -151,7 +180,7 @@ pub fn crowd(machines: usize) -> Vec<Event> {
 
 /// Streams as a crash, a bad disk or a newer version leaves them: every event twice, each one missing, backwards.
 pub fn damaged() -> Vec<Vec<Event>> {
-    let whole: Vec<_> = [success(), failure(), interrupted()].concat();
+    let whole: Vec<_> = [success(), failure(), interrupted(), checks()].concat();
     let twice = whole.iter().flat_map(|event| [event.clone(), event.clone()]).collect();
     let without = |n: usize| [&whole[..n], &whole[n + 1..]].concat();
     let mut streams: Vec<_> = (0..whole.len()).map(without).collect();

@@ -17,6 +17,7 @@ pub fn render(status: &Status) -> String {
     if let Some(caution) = &status.caution {
         parts.push(format!("note: {caution}"));
     }
+    parts.extend(status.cost.iter().map(|cost| format!("cost: {cost}")));
     parts.push(String::new());
     parts.push(machines(status));
     for stack in &status.stacks {
@@ -122,6 +123,7 @@ mod tests {
             provider: "rehearsal".into(),
             state: ClusterState::Absent,
             caution: None,
+            cost: None,
             problems: Vec::new(),
             machines: vec![machine("shop-server-1", Role::Server, None)],
             nodes: Vec::new(),

@@ -9,9 +9,12 @@ use indicatif::MultiProgress;
 
 use super::{
     plain::Verbosity,
-    words::{STOPPING, about, closing, retry, seconds, word, wrap},
+    words::{STOPPING, about, check, check_details, closing, retry, seconds, word, wrap},
 };
-use crate::engine::{Event, EventKind, Outcome, Sink};
+use crate::{
+    engine::{Event, EventKind, Outcome, Sink},
+    model::check::Verdict,
+};
 use active::Active;
 
 /// What a terminal can show.
@@ -98,7 +101,11 @@ impl Tty {
 impl Sink for Tty {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         let quiet = self.verbosity == Verbosity::Quiet;
-        if quiet && !matches!(event.kind, EventKind::RunFinished { ok: false, .. } | EventKind::Warned { .. }) {
+        let failed_check = matches!(&event.kind, EventKind::CheckFinished { result, .. }
+            if matches!(result.verdict, Verdict::Failed { .. }));
+        let told =
+            failed_check || matches!(event.kind, EventKind::RunFinished { ok: false, .. } | EventKind::Warned { .. });
+        if quiet && !told {
             return Ok(());
         }
         match &event.kind {
@@ -116,6 +123,7 @@ impl Sink for Tty {
                     active.begin(on);
                 }
             }
+            EventKind::Doing { step, on, what } => self.see(step, on.as_deref(), what.clone()),
             EventKind::Waiting { step, on, seen } => self.see(step, on.as_deref(), seen.clone()),
             EventKind::Retrying { step, on, what, attempt, because } => {
                 self.see(step, on.as_deref(), retry(what, *attempt, because));
@@ -123,6 +131,17 @@ impl Sink for Tty {
             EventKind::Progressed { step, on, done, of } => {
                 if let Some(active) = self.steps.get_mut(step) {
                     active.progress(on.as_deref(), *done, *of);
+                }
+            }
+            EventKind::CheckFinished { result, .. } => {
+                let mark = match result.verdict {
+                    Verdict::Passed => self.paint(Style::new().green(), "✓"),
+                    Verdict::Failed { .. } => self.paint(Style::new().red(), "✗"),
+                    Verdict::NotRun { .. } => self.paint(Style::new().yellow(), "-"),
+                };
+                self.print(&wrap(&format!("{mark} {}", check(result)), self.look.columns))?;
+                for line in check_details(result) {
+                    self.print(&self.dim(&wrap(&format!("    {line}"), self.look.columns)))?;
                 }
             }
             EventKind::WorkFinished { step, on, outcome, elapsed_ms } => {
@@ -198,6 +217,11 @@ mod tests {
     #[test]
     fn a_run_that_failed() {
         insta::assert_snapshot!(shown(&sample::failure(), 30, 80));
+    }
+
+    #[test]
+    fn checks_and_how_they_came_out() {
+        insta::assert_snapshot!(shown(&sample::checks(), 30, 80));
     }
 
     #[test]

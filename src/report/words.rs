@@ -3,7 +3,11 @@
 use console::measure_text_width;
 
 use super::failure;
-use crate::{engine::Outcome, failure::Failure};
+use crate::{
+    engine::Outcome,
+    failure::Failure,
+    model::check::{CheckResult, Verdict},
+};
 
 /// What a screen says at the first Ctrl-C.
 pub const STOPPING: &str = "stopping: what is under way may end; Ctrl-C again ends it at once";
@@ -21,6 +25,29 @@ pub fn word(outcome: Outcome) -> &'static str {
         Outcome::Changed => "changed",
         Outcome::Unchanged => "unchanged",
         Outcome::Failed => "failed",
+    }
+}
+
+/// Returns what a check is about and how it came out.
+pub fn check(result: &CheckResult) -> String {
+    let CheckResult { stack, check, title, verdict, elapsed_ms } = result;
+    let came = match verdict {
+        Verdict::Passed => "passed",
+        Verdict::Failed { .. } => "failed",
+        Verdict::NotRun { .. } => return format!("{stack}/{check}: {title}: not run"),
+    };
+    format!("{stack}/{check}: {title}: {came} ({})", seconds(*elapsed_ms))
+}
+
+/// Returns the lines that say why a check did not pass.
+pub fn check_details(result: &CheckResult) -> Vec<String> {
+    match &result.verdict {
+        Verdict::Passed => Vec::new(),
+        Verdict::NotRun { because } => vec![format!("because: {because}")],
+        Verdict::Failed { because, output } => {
+            let output = output.iter().flat_map(|output| output.lines());
+            std::iter::once(format!("because: {because}")).chain(output.map(|line| format!("| {line}"))).collect()
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! One verb per file: checks first, acts second, tells what it did.
 
+pub mod build_images;
 pub mod check_provider;
+pub mod checks;
 pub mod create_machines;
 pub mod deliver_images;
 pub mod deploy;

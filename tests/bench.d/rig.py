@@ -106,20 +106,29 @@ class Machines:
 
 
 @contextmanager
-def machines(repository, count, key):
-    """Machines that are gone afterwards, in the engine of `ORCHESTRATOR_RIG` or in one of their own."""
+def engine(repository):
+    """The folder of a Docker engine: of `ORCHESTRATOR_RIG`, or one that ends afterwards."""
     shared = os.environ.get("ORCHESTRATOR_RIG")
+    folder = Path(shared or repository / "target/rig").resolve()
+    if not shared:
+        subprocess.run([repository / "tests/rig/up", folder], check=True)
+    try:
+        yield folder
+    finally:
+        if not shared:
+            subprocess.run([repository / "tests/rig/down", folder], check=True)
+
+
+@contextmanager
+def machines(repository, count, key):
+    """Machines that are gone afterwards."""
     wanted = count * WATCHERS_EACH
     if int(WATCHERS.read_text()) < wanted:
         raise SystemExit(f"{count} machines need `sysctl -w fs.inotify.max_user_instances={wanted + 128}`")
-    engine = Path(shared or repository / "target/rig").resolve()
-    if not shared:
-        subprocess.run([repository / "tests/rig/up", engine], check=True)
-    all_of_them = Machines(engine, f"bench-{secrets.token_hex(4)}")
-    try:
-        all_of_them.start(count, key)
-        yield all_of_them
-    finally:
-        all_of_them.remove()
-        if not shared:
-            subprocess.run([repository / "tests/rig/down", engine], check=True)
+    with engine(repository) as folder:
+        all_of_them = Machines(folder, f"bench-{secrets.token_hex(4)}")
+        try:
+            all_of_them.start(count, key)
+            yield all_of_them
+        finally:
+            all_of_them.remove()

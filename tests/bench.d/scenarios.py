@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hosts
+import images
 import manifests
+import services
 import virtual
 from cluster import cluster
 from measure import Sample
@@ -162,7 +164,9 @@ ALL = {
     "size": size,
     "hosts": hosts.hosts,
     "upload": hosts.upload,
+    "images": images.images,
     "vagrant": virtual.vagrant,
+    "services": services.services,
 }
 # What needs no machines.
 USUAL = ["startup", "stack", "objects", "status", "scale", "size"]

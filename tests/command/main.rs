@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
+mod checks;
 mod clusters;
 mod deploy;
 mod faults;
 mod interrupt;
 mod kill;
 mod life_cycle;
+mod pull_secret;
 mod ran;
 mod reach;
 mod refusals;

@@ -66,6 +66,12 @@ impl Sandbox {
         self
     }
 
+    /// Sets a variable of the environment anew.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.into(), value.into()));
+    }
+
     /// Appends to the configuration.
     pub fn configured(self, text: &str) -> Self {
         let before = fs::read_to_string(self.path("orchestrator.toml")).unwrap();

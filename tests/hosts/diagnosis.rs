@@ -148,7 +148,7 @@ fn cut(lab: &Lab, name: &str, moment: &str, seconds: &str) {
     crate::docker::docker(&["exec", "--detach", &lab.machine(name).container, "sh", "-c", &script]);
 }
 
-const UPLOAD: &str = "test -s /usr/local/bin/.k3s.part";
+const UPLOAD: &str = "test -s /usr/local/bin/.k3s.part.*";
 
 #[test]
 fn a_network_that_comes_back_is_no_failure() {

@@ -37,6 +37,44 @@ fn three_servers_that_were_killed_in_the_making_are_one_cluster() {
     is_finished_after(&Lab::new(3, 3), 6);
 }
 
+#[test]
+fn what_a_killed_command_began_on_a_machine_ends_before_the_next_acts() {
+    let lab = Lab::new(1, 0);
+    lab.run(&["create"]).ok();
+    let machine = lab.machine("s1");
+    // A container that takes 6 s to end, below what looks like containerd's shim: ending the pods waits for it.
+    machine.write(
+        "/tmp/container",
+        "trap 'touch /tmp/told; sleep 6; date +%s.%N >/tmp/ended; exit' TERM\nsleep 600 &\nwait\n",
+    );
+    machine.write("/tmp/shim", "#!/bin/sh\nsh /tmp/container &\nwait\n");
+    machine.sh("ln -s /bin/sh /tmp/containerd-shim-runc-v2; \
+        setsid /tmp/containerd-shim-runc-v2 /tmp/shim -address /run/k3s/containerd.sock >/dev/null 2>&1 &");
+    let destroy = lab.spawn(&["destroy", "--yes"]);
+    machine.until("test -e /tmp/told");
+    destroy.kill();
+
+    lab.run(&["create"]).ok();
+    lab.is_whole();
+    let ended: f64 = machine.sh("cat /tmp/ended").trim().parse().unwrap();
+    let started: f64 = machine.sh("stat -c %.Y /run/orchestrator-k3s-started").trim().parse().unwrap();
+    assert!(started > ended, "K3s was started at {started}, while pods were being ended until {ended}");
+    lab.run(&["destroy", "--yes"]).ok();
+}
+
+#[test]
+fn nodes_that_a_killed_start_started_are_waited_for() {
+    let lab = Lab::new(1, 1);
+    lab.run(&["create"]).ok();
+    lab.run(&["stop"]).ok();
+    let start = lab.spawn(&["start"]);
+    lab.machine("a1").until("! systemctl is-active k3s-agent | grep -q inactive");
+    start.kill();
+    lab.run(&["create"]).ok();
+    lab.is_whole();
+    lab.run(&["destroy", "--yes"]).ok();
+}
+
 /// Kills commands so many times, and now and then has `create` finish what they left.
 fn is_finished_after(lab: &Lab, wanted: u32) {
     let seed = std::env::var("ORCHESTRATOR_SEED").ok().and_then(|seed| seed.parse().ok());

@@ -35,6 +35,8 @@ pub struct Lab {
     pub version: String,
     /// The lines of `[k3s.config]`.
     pub settings: String,
+    /// More sections of the configuration.
+    pub sections: String,
     /// Who logs in.
     pub user: &'static str,
     folder: tempfile::TempDir,
@@ -79,6 +81,7 @@ impl Lab {
             network: Network::new(),
             version: release::version(),
             settings: String::new(),
+            sections: String::new(),
             user: "root",
             folder,
             environment: Vec::new(),
@@ -167,9 +170,10 @@ impl Lab {
         let (version, folder) = (&self.version, artifacts(&self.version));
         let text = format!(
             "version = 1\n[cluster]\nname = \"rack\"\nprovider = \"ssh\"\n[k3s]\nversion = \"{version}\"\n\
-             artifacts = \"{}\"\n[k3s.config]\n{}\n{hosts}",
+             artifacts = \"{}\"\n[k3s.config]\n{}\n{hosts}{}",
             folder.display(),
-            self.settings
+            self.settings,
+            self.sections
         );
         fs::write(self.path("orchestrator.toml"), text).unwrap();
     }
@@ -249,13 +253,39 @@ impl Lab {
         names
     }
 
-    /// Checks that every machine is a node that is ready, and no other node is there.
+    /// Checks that every machine is a node that is ready, and has said so since its K3s was started, and no other node
+    /// is there.
     #[track_caller]
     pub fn is_whole(&self) {
+        for machine in &self.machines {
+            let (said, started) = (self.reported(&machine.name), machine.started());
+            assert!(
+                said >= started,
+                "{} last said at {said} that it is ready, and was started at {started}",
+                machine.name
+            );
+        }
         let mut names: Vec<_> = self.machines.iter().map(|machine| machine.name.clone()).collect();
         names.sort();
-        assert_eq!(self.ready(), names);
+        assert_eq!(self.ready(), names, "{}", self.journals());
         assert_eq!(self.kubectl("get nodes -o name").lines().count(), names.len());
+    }
+
+    /// The last words of every machine's K3s, to tell what happened.
+    fn journals(&self) -> String {
+        let journal = |machine: &Machine| {
+            let (_, lines) = machine.try_sh(&format!("journalctl -q -u {} -o short-precise -n 40", machine.unit()));
+            format!("{}:\n{lines}", machine.name)
+        };
+        self.machines.iter().map(journal).collect()
+    }
+
+    /// When a node last said that it is ready, in seconds since 1970.
+    #[track_caller]
+    fn reported(&self, name: &str) -> i64 {
+        let path = "{.status.conditions[?(@.type=='Ready')].lastHeartbeatTime}";
+        let said = self.kubectl(&format!("get node {name} -o jsonpath={path}"));
+        said.trim().parse::<jiff::Timestamp>().unwrap().as_second()
     }
 
     /// Waits until the cluster knows that a node is gone.

@@ -108,6 +108,13 @@ impl Machine {
         id.trim().into()
     }
 
+    /// When K3s's process was started, in seconds since 1970.
+    #[track_caller]
+    pub fn started(&self) -> i64 {
+        let at = "TZ=UTC systemctl show --property ExecMainStartTimestamp --value";
+        self.sh(&format!("date -d \"$({at} {})\" +%s", self.unit())).trim().parse().unwrap()
+    }
+
     /// The command lines of the processes of K3s and of its pods.
     pub fn k3s_processes(&self) -> Vec<String> {
         let processes = self.sh("ps -eo args");

@@ -6,6 +6,7 @@
 mod change;
 mod diagnosis;
 mod docker;
+mod images;
 mod kill;
 mod lab;
 mod life_cycle;

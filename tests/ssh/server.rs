@@ -104,6 +104,7 @@ impl Place {
             agent: None,
             sudo_password: None,
             known_hosts: self.path("known_hosts"),
+            are_made: false,
         }
     }
 

@@ -34,6 +34,7 @@ fn program() {
         agent: None,
         sudo_password: None,
         known_hosts: format!("{home}/known_hosts").into(),
+        are_made: false,
     };
     let user = SshUser::new(surroundings, Box::new(ControllingTerminal));
     let target = Target {

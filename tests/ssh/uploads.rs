@@ -1,6 +1,14 @@
 //! Files for machines.
 
-use std::{cell::Cell, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use orchestrator::effects::ssh::{Ssh, SshError, Upload};
 use orchestrator::model::Done;
@@ -106,6 +114,45 @@ fn the_connection_lost_in_the_middle_is_made_again_and_the_file_sent_again() {
         assert!(ssh.upload(upload, &on_sent).await.unwrap().changed());
     });
     assert!(fs::read(&path).unwrap() == bytes(30_000_000));
+}
+
+#[test]
+fn a_receiver_that_was_left_behind_disturbs_nobody_when_it_ends() {
+    let place = Place::new();
+    let server = place.server("");
+    let ssh = place.ssh(&server);
+    let (source, path) = (place.path("source"), place.path("to/there"));
+    fs::write(&source, bytes(60_000_000)).unwrap();
+    // Its sender is gone without a word: it waits for bytes that do not come.
+    let receive = concat!(env!("CARGO_MANIFEST_DIR"), "/src/effects/ssh/receive.sh");
+    let mut left = Command::new("sh")
+        .arg(receive)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut to_left = left.stdin.take().unwrap();
+    writeln!(to_left, "{}\n755\n{}\n{}", path.display(), 60_000_000, sha256(&source)).unwrap();
+    let mut said = String::new();
+    BufReader::new(left.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "send\n");
+    to_left.write_all(&bytes(20_000_000)).unwrap();
+
+    on_one_thread(async {
+        let to_left = Cell::new(Some(to_left));
+        let left = RefCell::new(left);
+        let (text, sum) = (path.display().to_string(), sha256(&source));
+        let upload = Upload { source: &source, sha256: &sum, path: &text, mode: 0o755 };
+        let on_sent = |_| {
+            if to_left.take().is_some() {
+                assert!(!left.borrow_mut().wait().unwrap().success());
+            }
+        };
+        assert!(ssh.upload(upload, &on_sent).await.unwrap().changed());
+    });
+    assert!(fs::read(&path).unwrap() == bytes(60_000_000));
+    assert_eq!(names(&place.path("to")), ["there"]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Checks of meaning: what each key allows, and the file as a whole does not.
 
+mod checks;
 mod cluster;
 mod faults;
+mod images;
 mod k3s;
 mod machines;
 mod settings;
@@ -28,8 +30,10 @@ pub(crate) fn check(
     k3s::check(&mut check);
     machines::check(&mut check);
     stacks::check(&mut check);
+    checks::check(&mut check);
     faults::check(&mut check);
     ssh::check(&mut check);
+    images::check(&mut check);
     vagrant::check(&mut check);
     let mut all = check.earlier;
     all.extend(check.findings);

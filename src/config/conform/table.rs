@@ -146,7 +146,13 @@ impl<'t> Walk<'_, 't> {
     }
 }
 
+/// What is inside of a value that may be anything may be anything.
+const ANYTHING: &Value = &Value::Null;
+
 fn schema_of<'s>(key: &str, schema: &'s Value) -> Option<&'s Value> {
+    if ["type", "properties", "additionalProperties"].iter().all(|word| schema.get(word).is_none()) {
+        return Some(ANYTHING);
+    }
     let listed = schema.get("properties").and_then(|properties| properties.get(key));
     listed.or_else(|| schema.get("additionalProperties").filter(|others| others.is_object()))
 }

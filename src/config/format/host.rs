@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
+
 use super::{Complaint, Format};
 
 /// An IP address or a host name.
@@ -14,6 +16,18 @@ pub const NETWORK: Format = Format {
     example: "192.168.56.0/24",
     check: network,
 };
+
+/// Addresses in CIDR notation, of any size and of either version of the protocol.
+pub const CIDR: Format =
+    Format { name: "cidr", pattern: "^[0-9A-Fa-f.:]+/[0-9]{1,3}$", example: "203.0.113.0/24", check: cidr };
+
+/// The id of a subnet at Amazon.
+pub const SUBNET: Format =
+    Format { name: "aws-subnet", pattern: "^subnet-[0-9a-f]+$", example: "subnet-0123456789abcdef0", check: subnet };
+
+/// The id of a machine image at Amazon.
+pub const AMI: Format =
+    Format { name: "aws-ami", pattern: "^ami-[0-9a-f]+$", example: "ami-0123456789abcdef0", check: ami };
 
 /// An AWS region.
 pub const AWS_REGION: Format =
@@ -68,6 +82,37 @@ fn network(text: &str) -> Result<(), Complaint> {
         return Err(Complaint::new("is an address inside a network").hint(hint));
     }
     Ok(())
+}
+
+fn cidr(text: &str) -> Result<(), Complaint> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        return Err(Complaint::new("has no size").hint(format!("this address alone is `{address}/{bits}`")));
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        Complaint::new("is no range of addresses").hint("such as `203.0.113.0/24`, or `203.0.113.7/32` for one address")
+    })?;
+    if network.network() != network.addr() {
+        return Err(Complaint::new("is an address inside a range").hint(format!("did you mean `{}`?", network.trunc())));
+    }
+    Ok(())
+}
+
+fn subnet(text: &str) -> Result<(), Complaint> {
+    aws_id(text, "subnet-", "is not the id of a subnet", SUBNET.example)
+}
+
+fn ami(text: &str) -> Result<(), Complaint> {
+    aws_id(text, "ami-", "is not the id of an image", AMI.example)
+}
+
+fn aws_id(text: &str, prefix: &str, message: &str, example: &str) -> Result<(), Complaint> {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let sound = |rest: &str| !rest.is_empty() && rest.bytes().all(digit);
+    if text.strip_prefix(prefix).is_some_and(sound) {
+        return Ok(());
+    }
+    Err(Complaint::new(message).hint(format!("such as `{example}`")))
 }
 
 fn aws_region(text: &str) -> Result<(), Complaint> {
@@ -129,6 +174,28 @@ mod tests {
         for bad in ["192.168.56.0", "192.168.56.0/33", "0.0.0.0/0", "x/24", "10.0.0.0/+8"] {
             assert!(network(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn ranges_of_addresses_have_a_size_and_begin_at_their_first() {
+        for good in ["0.0.0.0/0", "203.0.113.7/32", "2001:db8::/32"] {
+            assert_eq!(cidr(good), Ok(()), "{good}");
+        }
+        assert_eq!(
+            cidr("203.0.113.7").expect_err("bare").hint.as_deref(),
+            Some("this address alone is `203.0.113.7/32`")
+        );
+        assert_eq!(cidr("203.0.113.7/24").expect_err("inside").hint.as_deref(), Some("did you mean `203.0.113.0/24`?"));
+        assert!(cidr("any").is_err());
+    }
+
+    #[test]
+    fn ids_have_their_prefix() {
+        assert_eq!(subnet("subnet-0a1b"), Ok(()));
+        for bad in ["subnet-", "vpc-0a1b", "subnet-xyz"] {
+            assert!(subnet(bad).is_err(), "{bad}");
+        }
+        assert!(ami("ubuntu").is_err());
     }
 
     #[test]

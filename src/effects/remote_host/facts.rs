@@ -18,6 +18,7 @@ pub fn facts(text: &str, read_at: ReadAt) -> Facts {
         let words = || value.split_whitespace().map(str::to_owned).collect();
         match key {
             "time" => facts.clock_ahead = clock_ahead(value, read_at),
+            "booted" | "started" => facts.since = facts.since.max(value.parse().ok()),
             "arch" => facts.arch = debian_arch(value).into(),
             "hostname" => facts.hostname = value.into(),
             "machine-id" => facts.machine_id = value.into(),
@@ -119,12 +120,13 @@ mod tests {
 
     #[test]
     fn a_machine_says_what_it_is() {
-        let text = "time 1000.250\narch x86_64\nmemory-kib 2048\ncgroups cpu memory \naddress eth0 10.0.0.4\n\
+        let text = "time 1000.250\nbooted 900\narch x86_64\nmemory-kib 2048\ncgroups cpu memory \naddress eth0 10.0.0.4\n\
             default-route via 10.0.0.1 dev eth0\nlistening 6443 nginx\ndata server\n\
-            cluster 0c1 school server-1 server\nunit k3s ours\nactive k3s active\nfile 600 ab /etc/rancher/k3s/config.yaml\n\
+            cluster 0c1 school server-1 server\nunit k3s ours\nactive k3s active\nstarted 950\nstarted \nfile 600 ab /etc/rancher/k3s/config.yaml\n\
             something new\n";
         let facts = facts(text, Duration::from_secs(1000));
         assert_eq!((facts.arch.as_str(), facts.memory, facts.clock_ahead), ("amd64", 2 << 20, 250));
+        assert_eq!(facts.since, Some(950));
         assert_eq!(facts.cgroups, ["cpu", "memory"]);
         assert_eq!(facts.addresses[0].nic, "eth0");
         assert!(facts.has_default_route && facts.k3s.server_data && !facts.k3s.agent_data);

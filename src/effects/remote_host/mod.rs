@@ -1,6 +1,7 @@
 //! A machine over SSH: every operation is a fixed script of `provision/host/` whose values travel on standard input.
 
 mod facts;
+mod images;
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,26 +20,44 @@ use super::{
 };
 use crate::{
     failure::{BINARY_NOT_RUNNABLE, DISK_FULL, Failure, HOST_COMMAND_FAILED},
-    model::{Content, Done, Facts, RemoteFile, UnitState, hex::hex, probe::Probe},
+    model::{
+        Content, Done, Facts, RemoteFile, UnitState,
+        hex::hex,
+        image::{ImageArchive, NodeImages},
+        probe::Probe,
+    },
 };
 
-const FACTS: &str =
-    concat!(include_str!("../../../provision/host/vitals.sh"), include_str!("../../../provision/host/facts.sh"));
+/// A script that no other script of its kind on the machine overlaps, also not one of a command that was killed.
+macro_rules! alone {
+    ($($script:literal),+) => {
+        concat!(
+            include_str!("../../../provision/host/alone.sh"),
+            $(include_str!(concat!("../../../provision/host/", $script))),+
+        )
+    };
+}
+
+const FACTS: &str = alone!("vitals.sh", "facts.sh");
 const PROBE: &str =
     concat!(include_str!("../../../provision/host/vitals.sh"), include_str!("../../../provision/host/probe.sh"));
-const PUT: &str = include_str!("../../../provision/host/put.sh");
-const STAMP: &str = include_str!("../../../provision/host/stamp.sh");
+const PUT: &str = alone!("put.sh");
+const STAMP: &str = alone!("stamp.sh");
 const READ: &str = include_str!("../../../provision/host/read.sh");
 const K3S_VERSION: &str = include_str!("../../../provision/host/k3s-version.sh");
-const START_UNIT: &str = include_str!("../../../provision/host/start-unit.sh");
-const STOP_UNIT: &str = include_str!("../../../provision/host/stop-unit.sh");
-const END_PODS: &str = include_str!("../../../provision/host/end-pods.sh");
+const START_UNIT: &str = alone!("start-unit.sh");
+const STOP_UNIT: &str = alone!("stop-unit.sh");
+const END_PODS: &str = alone!("end-pods.sh");
 const UNIT_STATE: &str = include_str!("../../../provision/host/unit-state.sh");
 const JOURNAL: &str = include_str!("../../../provision/host/journal.sh");
 const FOLLOW_JOURNAL: &str = include_str!("../../../provision/host/follow-journal.sh");
+const IMAGES: &str = include_str!("../../../provision/host/images.sh");
+const IMPORT_IMAGES: &str = include_str!("../../../provision/host/import-images.sh");
 const SAVE_SNAPSHOT: &str = include_str!("../../../provision/host/save-snapshot.sh");
-const UNINSTALL: &str = include_str!("../../../provision/host/uninstall.sh");
+const UNINSTALL: &str = alone!("uninstall.sh");
 
+/// Where archives of images wait to be imported; K3s does not look there.
+const ARCHIVES: &str = "/var/lib/rancher/k3s/orchestrator-images";
 /// What programs say on a full disk.
 const NO_SPACE: &str = "No space left on device";
 /// How many of a unit's last lines tell what is wrong with it.
@@ -216,9 +235,11 @@ impl Host for RemoteHost {
         Ok(version.unwrap_or(said.trim()).to_owned())
     }
 
-    async fn start_unit(&self, unit: &str, restart: bool) -> Result<Done<()>, Failure> {
+    async fn start_unit(&self, unit: &str, restart: bool) -> Result<Done<Option<i64>>, Failure> {
         let how = if restart { "restart" } else { "keep" };
-        Ok(said_changed(&self.script("start K3s", START_UNIT, &format!("{unit} {how}")).await?))
+        let said = self.script("start K3s", START_UNIT, &format!("{unit} {how}")).await?;
+        let at = said.lines().find_map(|line| line.strip_prefix("at ")?.parse().ok());
+        Ok(said_changed(&said).map(|()| at))
     }
 
     async fn stop_unit(&self, unit: &str) -> Result<Done<()>, Failure> {
@@ -268,8 +289,16 @@ impl Host for RemoteHost {
         Ok(facts::probe(&self.script("look around", PROBE, server.unwrap_or("-")).await?, now()))
     }
 
-    async fn deliver_images(&self, _: &[String]) -> Result<Option<Done<()>>, Failure> {
-        Ok(None)
+    async fn images(&self) -> Result<NodeImages, Failure> {
+        Ok(images::images(&self.script("list its images", IMAGES, "").await?))
+    }
+
+    async fn import_images(&self, archive: &ImageArchive, progress: OnProgress<'_>) -> Result<(), Failure> {
+        let path = format!("{ARCHIVES}/{}.tar", archive.sha256);
+        let upload = Upload { source: &archive.path, path: &path, mode: 0o600, sha256: &archive.sha256 };
+        let sent = self.ssh.upload(upload, &|sent| progress(sent, archive.size)).await;
+        sent.map_err(|error| self.not_sent(&error))?;
+        self.script("import images", IMPORT_IMAGES, &path).await.map(drop)
     }
 }
 

@@ -22,6 +22,13 @@ impl Ssh {
             SshError::Unreachable { .. } | SshError::HandshakeCut { .. } | SshError::Lost { .. } => {
                 format!("{} -v true", self.ssh())
             }
+            SshError::HostKeyUnknown { .. } | SshError::HostKeyChanged { .. } if self.user.surroundings.are_made => {
+                format!(
+                    "somebody may be listening in: find out first what answers at {}; if the machine was made anew by other \
+                 hands: ./orchestrator destroy, then create",
+                    self.target.address
+                )
+            }
             SshError::HostKeyUnknown { why: Unknown::Certificate(_), .. } | SshError::HostKeyRevoked { .. } => {
                 "do not connect; ask whoever runs the machine for a new key".into()
             }
@@ -94,13 +101,12 @@ fn kind(error: &SshError) -> (&'static Entry, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::ssh::{SshUser, Target, ask::Nobody, error::Unreachable, testing::surroundings};
+    use crate::effects::ssh::{SshUser, Surroundings, Target, ask::Nobody, error::Unreachable, testing::surroundings};
 
     #[test]
     fn a_failure_names_the_machine_the_cause_and_a_command() {
-        let user = SshUser::new(surroundings(), Box::new(Nobody));
         let target = Target { user: Some("ubuntu".into()), port: Some(2222), ..Target::new("web-1", "10.0.0.4") };
-        let ssh = Ssh::new(user, target);
+        let ssh = Ssh::new(SshUser::new(surroundings(), Box::new(Nobody)), target.clone());
         let failure =
             ssh.failure(&SshError::Unreachable { address: "10.0.0.4:2222".into(), why: Unreachable::Refused });
         assert_eq!(failure.to_string(), "machine `web-1` does not answer: 10.0.0.4:2222: connection refused");
@@ -114,5 +120,8 @@ mod tests {
         };
         let hint = ssh.failure(&changed).hint.unwrap();
         assert!(hint.ends_with("ssh-keygen -R '[10.0.0.4]:2222' -f known_hosts"), "{hint}");
+        let are_made = Surroundings { are_made: true, ..surroundings() };
+        let hint = Ssh::new(SshUser::new(are_made, Box::new(Nobody)), target).failure(&changed).hint.unwrap();
+        assert!(hint.ends_with("./orchestrator destroy, then create"), "{hint}");
     }
 }

@@ -3,7 +3,9 @@
 IFS= read -r path && IFS= read -r mode && IFS= read -r size && IFS= read -r sum || exit 1
 umask 077
 folder=${path%/*}
-part=$folder/.${path##*/}.part
+# Of this process alone: one that was left behind by a lost connection removes its own when it ends.
+parts=$folder/.${path##*/}.part
+part=$parts.$$
 
 is_it() { test "$(wc -c <"$1")" -eq "$size" && test "$(sha256sum <"$1")" = "$sum  -"; }
 fail() { rm -f "$part"; echo "$1" >&2; exit 1; }
@@ -17,7 +19,7 @@ if test -f "$path" && test ! -L "$path" && is_it "$path"; then
 fi
 test ! -d "$path" || fail "$path is a folder"
 mkdir -p "$folder/" || fail "cannot make the folder $folder"
-rm -f "$part"
+rm -f "$parts".*
 : >"$part" || fail "cannot write $part"
 echo send
 # Written 8 MiB at a time, and says so after each: it ends when nothing more comes, or nothing more can be written.

@@ -11,5 +11,6 @@ pub fn surroundings() -> Surroundings {
         agent: None,
         sudo_password: None,
         known_hosts: "known_hosts".into(),
+        are_made: false,
     }
 }

@@ -29,6 +29,8 @@ pub struct Surroundings {
     pub sudo_password: Option<Secret>,
     /// The cluster's own file, to which confirmed keys are added.
     pub known_hosts: PathBuf,
+    /// The machines are made by this program, which knows their host keys before they run.
+    pub are_made: bool,
 }
 
 /// The person and their surroundings, shared by the connections of a run.
@@ -60,6 +62,7 @@ impl Surroundings {
             agent: env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from),
             sudo_password: env::var("ORCHESTRATOR_SUDO_PASSWORD").ok().map(Secret::new),
             known_hosts,
+            are_made: false,
         }
     }
 }
@@ -75,6 +78,7 @@ impl Surroundings {
             agent: None,
             sudo_password: env::var("ORCHESTRATOR_SUDO_PASSWORD").ok().map(Secret::new),
             known_hosts,
+            are_made: true,
         }
     }
 }

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Finding;
-use crate::failure::{
-    CONTAINER_CONFIG, CONTAINER_CRASHES, Failure, IMAGE_NOT_PULLED, POD_NOT_READY, POD_UNSCHEDULABLE, VOLUME_NOT_BOUND,
+use crate::{
+    failure::{
+        CONTAINER_CONFIG, CONTAINER_CRASHES, Failure, IMAGE_NOT_PULLED, POD_NOT_READY, POD_UNSCHEDULABLE,
+        VOLUME_NOT_BOUND,
+    },
+    model::registry::host,
 };
 
 /// The workload that a pod belongs to.
@@ -70,6 +74,13 @@ fn image_hint(workload: &Workload, finding: &Finding, advice: Advice<'_>) -> Str
     let image = finding.image.as_deref().unwrap_or_default();
     let references = advice.references;
     if references.values().any(|reference| reference == image) {
+        if is_login_refused(finding) {
+            return format!(
+                "set ORCHESTRATOR_REGISTRY_USER and ORCHESTRATOR_REGISTRY_PASSWORD to a login for {}, then \
+                 ./orchestrator deploy {stack}",
+                host(image)
+            );
+        }
         return format!("{} describe pod {} -n {}", advice.kubectl, finding.pod, finding.namespace);
     }
     let similarity = |name: &str| strsim::jaro_winkler(name, image);
@@ -78,6 +89,12 @@ fn image_hint(workload: &Workload, finding: &Finding, advice: Advice<'_>) -> Str
         Some(name) => format!("did you mean `image: {name}` at {declared}?"),
         None => format!("correct the image at {declared}, then ./orchestrator deploy {stack}"),
     }
+}
+
+/// Whether the registry wants another login, or one at all, in its own words or containerd's.
+fn is_login_refused(finding: &Finding) -> bool {
+    let signs = ["unauthorized", "authorization failed", "no basic auth", "denied"];
+    finding.because.iter().any(|words| signs.iter().any(|sign| words.contains(sign)))
 }
 
 /// Reads the name out of `secret "db" not found`, the kubelet's words.
@@ -118,6 +135,9 @@ mod tests {
             "Deployment `web`: pod `web-1` cannot get its image `registry/storefront:1`: not found"
         );
         assert_eq!(failure.hint.as_deref(), Some("kubectl describe pod web-1 -n shop"));
+        let words = "failed to authorize: 401 Unauthorized: unauthorized: authentication required";
+        let login = read("ErrImagePull", words, "registry/storefront:1").hint.unwrap_or_default();
+        assert!(login.ends_with("to a login for registry, then ./orchestrator deploy store"), "{login}");
         let hint = |image: &str| read("ErrImagePull", "not found", image).hint.unwrap_or_default();
         assert_eq!(hint("storefrnt"), "did you mean `image: storefront` at web.yaml:3?");
         assert_eq!(hint("x:1"), "correct the image at web.yaml:3, then ./orchestrator deploy store");

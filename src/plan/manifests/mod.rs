@@ -22,13 +22,32 @@ pub use problem::{ManifestProblem, failure};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     pub file: PathBuf,
-    /// Line of the file where the document begins, from 1.
+    /// Line of the file where the document begins, from 1; 0 if no file declares it.
     pub line: usize,
     /// The object; `apiVersion`, `kind` and `metadata.name` are non-empty strings.
     pub object: Value,
 }
 
 impl Manifest {
+    /// An object that no file declares, because the configuration asks for it.
+    pub fn made_up(object: Value) -> Self {
+        Self { file: PathBuf::from("orchestrator.toml"), line: 0, object }
+    }
+
+    /// Whether a file declares it.
+    pub fn is_declared(&self) -> bool {
+        self.line > 0
+    }
+
+    /// Returns where it is declared, as `web.yaml:3`.
+    pub fn place(&self) -> String {
+        if self.is_declared() {
+            format!("{}:{}", self.file.display(), self.line)
+        } else {
+            self.file.display().to_string()
+        }
+    }
+
     /// Returns `v1` or `apps/v1`.
     pub fn api_version(&self) -> &str {
         text(&self.object["apiVersion"])

@@ -6,7 +6,11 @@ use super::RehearsalProvider;
 use crate::{
     effects::host::{Host, OnLine, OnProgress},
     failure::{Failure, MACHINE_NOT_ANSWERING},
-    model::{Done, Facts, Machine, RemoteFile, UnitState, probe::Probe},
+    model::{
+        Done, Facts, Machine, RemoteFile, UnitState,
+        image::{ImageArchive, NodeImages},
+        probe::Probe,
+    },
     rehearsal::protocol::{Answer, Call, Operation},
 };
 
@@ -79,8 +83,9 @@ impl Host for RehearsalHost<'_> {
         }
     }
 
-    async fn start_unit(&self, unit: &str, restart: bool) -> Result<Done<()>, Failure> {
-        self.done(Operation::StartUnit { unit: unit.into(), restart }).await
+    async fn start_unit(&self, unit: &str, restart: bool) -> Result<Done<Option<i64>>, Failure> {
+        let at = jiff::Timestamp::now().as_second();
+        Ok(self.done(Operation::StartUnit { unit: unit.into(), restart }).await?.map(|()| Some(at)))
     }
 
     async fn stop_unit(&self, unit: &str) -> Result<Done<()>, Failure> {
@@ -121,8 +126,18 @@ impl Host for RehearsalHost<'_> {
         Ok(Probe::default())
     }
 
-    async fn deliver_images(&self, references: &[String]) -> Result<Option<Done<()>>, Failure> {
-        self.done(Operation::DeliverImages(references.to_vec())).await.map(Some)
+    async fn images(&self) -> Result<NodeImages, Failure> {
+        match self.operate(Operation::Images).await? {
+            Answer::Names(names) => Ok(NodeImages {
+                complete: names.into_iter().map(|name| (name, String::new())).collect(),
+                ..NodeImages::default()
+            }),
+            answer => Err(self.unexpected(&answer)),
+        }
+    }
+
+    async fn import_images(&self, archive: &ImageArchive, _: OnProgress<'_>) -> Result<(), Failure> {
+        self.done(Operation::DeliverImages(archive.names.clone())).await.map(drop)
     }
 }
 

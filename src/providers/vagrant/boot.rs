@@ -6,7 +6,6 @@ use tokio::sync::watch;
 
 use super::{
     TRANSLATED, VagrantProvider,
-    boots::{Batch, Results, hearing},
     environment::Ended,
     failure::{failure, part_of},
     hypervisor::VirtualMachine,
@@ -16,6 +15,7 @@ use super::{
 };
 use crate::{
     config::Addresses,
+    effects::boots::{Batch, Results, hearing},
     failure::{Failure, VM_NOT_BOOTED},
     model::MachineSpec,
     providers::OnSeen,
@@ -29,6 +29,7 @@ impl VagrantProvider {
 
     /// Has Vagrant know a machine that exists, whatever became of Vagrant's memory.
     pub(super) async fn introduce(&self, machine: &str) -> Result<Option<VirtualMachine>, Failure> {
+        self.environment.end_earlier().await?;
         let found = self.find(machine).await?;
         if let Some(found) = &found {
             self.environment.adopt(machine, &found.uuid)?;
@@ -49,6 +50,7 @@ impl VagrantProvider {
         if self.introduce(&spec.name).await?.is_some() {
             return Ok(());
         }
+        self.hypervisor.room().await?;
         self.hypervisor.remove_stray_disks(&name).await?;
         let begun = Known::begun(spec.clone());
         self.record.change(|remembered| drop(remembered.machines.insert(spec.name.clone(), begun)))

@@ -73,11 +73,17 @@ impl Environment {
             .patience(PATIENCE)
             .holding(held);
         let (mut error, mut plain) = (None, String::new());
+        let mut last = String::new();
         let finished = program.run(
             |id| self.note(id),
             |text| match Line::parse(text) {
                 Some(Line { said: Said::Error { message, .. }, .. }) => error = Some(message),
-                Some(line) => on_line(&line),
+                Some(line) => {
+                    if let Said::Words(words) = &line.said {
+                        last.clone_from(words);
+                    }
+                    on_line(&line);
+                }
                 None => plain = format!("{plain}{text}\n"),
             },
         );
@@ -92,9 +98,10 @@ impl Environment {
         if finished.status.success() {
             return Ok(Ended::Well);
         }
-        // Before it has read its configuration it speaks plainly, and elsewhere.
-        let words = error.unwrap_or_else(|| format!("{plain}{}", finished.stderr.trim()));
-        Ok(Ended::Badly(if words.trim().is_empty() { finished.status.to_string() } else { words }))
+        // Before it has read its configuration it speaks plainly, and elsewhere; the cause may be what it said before.
+        let said = format!("{plain}{}", finished.stderr.trim());
+        let said = if said.trim().is_empty() { finished.status.to_string() } else { said };
+        Ok(Ended::Badly(error.unwrap_or_else(|| format!("{last}\n{said}").trim().to_owned())))
     }
 
     /// Has Vagrant know a machine that the hypervisor has.
@@ -121,9 +128,13 @@ impl Environment {
         }
     }
 
-    /// Ends what an interrupted run left working here. The lock of the cluster is held, so nobody waits for it.
-    async fn end_earlier(&self) -> Result<(), Failure> {
-        if self.alone.get() {
+    /// Ends what an interrupted run left working here: only then is it known what there is. The lock of the cluster is
+    /// held, so nobody waits for it.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn end_earlier(&self) -> Result<(), Failure> {
+        if self.alone.get() || !self.folder.exists() {
             return Ok(());
         }
         let file = self.open()?;

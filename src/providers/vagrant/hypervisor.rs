@@ -1,6 +1,6 @@
 //! What runs virtual machines, asked directly: it knows what Vagrant forgot.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -36,11 +36,11 @@ pub trait Hypervisor {
     /// When disks cannot be kept there.
     async fn room(&self) -> Result<Option<u64>, Failure>;
 
-    /// Returns the addresses of one of the cluster's networks, if it is there and the hypervisor knows them.
+    /// Returns the addresses of all its networks by name, of those that are switched off too, as far as it knows them.
     ///
     /// # Errors
     /// When the hypervisor does not answer.
-    async fn network(&self, name: &str) -> Result<Option<Ipv4Net>, Failure>;
+    async fn networks(&self) -> Result<BTreeMap<String, Ipv4Net>, Failure>;
 
     /// Removes a machine and its disks, also a disk whose machine was never made. Returns whether there was anything.
     ///
@@ -61,11 +61,12 @@ pub trait Hypervisor {
     /// When the hypervisor does not do so.
     async fn remove_broken_images(&self, from: &str, vagrant_home: &Path) -> Result<(), Failure>;
 
-    /// Removes the cluster's networks. Returns whether there was one.
+    /// Removes what is left of the cluster: machines and disks that an interrupted run made since they were listed, and
+    /// networks. Returns whether there was anything.
     ///
     /// # Errors
     /// When the hypervisor does not do so.
-    async fn remove_networks(&self, names: &Names) -> Result<bool, Failure>;
+    async fn remove_rest(&self, names: &Names) -> Result<bool, Failure>;
 
     /// Lists what is left of the cluster.
     ///

@@ -1,14 +1,14 @@
 //! libvirt, asked with `virsh` (<https://www.libvirt.org/manpages/virsh.html>).
 
-use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use serde::Deserialize;
 
 use super::{
     failure::failure,
     hypervisor::{Hypervisor, VirtualMachine},
+    libvirt_descriptions::{addresses, image_prefix, image_version, physical, size_in_box},
     names::Names,
 };
 use crate::{
@@ -24,8 +24,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// An image that is being sent grows in this time.
 const SENDS: Duration = Duration::from_secs(2);
-/// What Vagrant writes for a slash in the name of a box.
-const SLASH: &str = "-VAGRANTSLASH-";
 
 /// The libvirt of this computer.
 pub struct Libvirt {
@@ -80,20 +78,45 @@ impl Libvirt {
         Ok(names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect())
     }
 
-    async fn networks(&self, names: &Names) -> Result<Vec<String>, Failure> {
+    async fn network_names(&self) -> Result<Vec<String>, Failure> {
         let listed = self.virsh(&["net-list", "--all", "--name"]).await?;
-        let ours = |name: &&str| *name == names.network || *name == names.management;
-        Ok(listed.lines().map(str::trim).filter(ours).map(str::to_owned).collect())
+        Ok(listed.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+
+    async fn networks_of(&self, names: &Names) -> Result<Vec<String>, Failure> {
+        let mut all = self.network_names().await?;
+        all.retain(|name| [&names.network, &names.management].contains(&name));
+        Ok(all)
+    }
+
+    async fn no_pool(&self) -> Failure {
+        let pool = &self.pool;
+        let listed = self.ask(&["pool-list", "--all", "--name"]).await.ok().and_then(Result::ok).unwrap_or_default();
+        let there: Vec<_> = listed.split_whitespace().collect();
+        let failure = Failure::new(&STORAGE_POOL_MISSING, format!("libvirt has no storage pool `{pool}`"));
+        let failure = match &there[..] {
+            [] => failure.because("it has none"),
+            there => {
+                failure.because(format!("it has {}: `[vagrant] storage-pool` says which is used", there.join(", ")))
+            }
+        };
+        let folder = "/var/lib/libvirt/images";
+        failure.hint(format!("sudo virsh pool-define-as {pool} dir --target {folder} && sudo virsh pool-start {pool}"))
     }
 
     /// Removes the disks of a machine: its own, and others that Vagrant gave it.
     async fn remove_disks(&self, name: &str) -> Result<bool, Failure> {
-        let mut removed = false;
-        for disk in self.disks(name).await?.iter().filter(|disk| is_of(disk, name)) {
+        let mut disks = self.disks(name).await?;
+        disks.retain(|disk| is_of(disk, name));
+        self.delete(&disks).await?;
+        Ok(!disks.is_empty())
+    }
+
+    async fn delete(&self, disks: &[String]) -> Result<(), Failure> {
+        for disk in disks {
             self.virsh(&["vol-delete", "--pool", &self.pool, disk]).await?;
-            removed = true;
         }
-        Ok(removed)
+        Ok(())
     }
 }
 
@@ -110,7 +133,11 @@ impl Hypervisor for Libvirt {
     }
 
     async fn room(&self) -> Result<Option<u64>, Failure> {
-        let said = self.virsh(&["pool-info", "--bytes", &self.pool]).await?;
+        let said = match self.ask(&["pool-info", "--bytes", &self.pool]).await? {
+            Ok(said) => said,
+            Err(words) if words.contains("Storage pool not found") => return Err(self.no_pool().await),
+            Err(words) => return Err(failure("", &words, self.manager)),
+        };
         let field = |key: &str| said.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
         if field("State:") == Some("running") {
             return Ok(field("Available:").and_then(|bytes| bytes.parse().ok()));
@@ -119,9 +146,14 @@ impl Hypervisor for Libvirt {
         Err(Failure::new(&STORAGE_POOL_MISSING, what).hint(format!("sudo virsh pool-start {}", self.pool)))
     }
 
-    async fn network(&self, name: &str) -> Result<Option<Ipv4Net>, Failure> {
-        let described = self.ask(&["net-dumpxml", name]).await?.unwrap_or_default();
-        Ok(addresses(&described))
+    async fn networks(&self) -> Result<BTreeMap<String, Ipv4Net>, Failure> {
+        let mut networks = BTreeMap::new();
+        for name in self.network_names().await? {
+            // One that another program removes meanwhile is no longer in the way.
+            let described = self.ask(&["net-dumpxml", &name]).await?.unwrap_or_default();
+            networks.extend(addresses(&described).map(|net| (name, net)));
+        }
+        Ok(networks)
     }
 
     async fn remove(&self, name: &str) -> Result<bool, Failure> {
@@ -154,8 +186,14 @@ impl Hypervisor for Libvirt {
         Ok(())
     }
 
-    async fn remove_networks(&self, names: &Names) -> Result<bool, Failure> {
-        let networks = self.networks(names).await?;
+    async fn remove_rest(&self, names: &Names) -> Result<bool, Failure> {
+        let machines = self.machines(names).await?;
+        for machine in &machines {
+            self.remove(&machine.name).await?;
+        }
+        let disks = self.disks(&names.prefix).await?;
+        self.delete(&disks).await?;
+        let networks = self.networks_of(names).await?;
         for network in &networks {
             self.try_virsh(&["net-destroy", network]).await?; // it may be inactive
             // Without a definition it is gone with its activity.
@@ -163,14 +201,14 @@ impl Hypervisor for Libvirt {
                 self.virsh(&["net-undefine", network]).await?;
             }
         }
-        Ok(!networks.is_empty())
+        Ok(!(machines.is_empty() && disks.is_empty() && networks.is_empty()))
     }
 
     async fn leftovers(&self, names: &Names) -> Result<Vec<String>, Failure> {
         let machines =
             self.machines(names).await?.into_iter().map(|machine| format!("virtual machine {}", machine.name));
         let disks = self.disks(&names.prefix).await?.into_iter().map(|disk| format!("disk {disk}"));
-        let networks = self.networks(names).await?.into_iter().map(|network| format!("network {network}"));
+        let networks = self.networks_of(names).await?.into_iter().map(|network| format!("network {network}"));
         Ok(machines.chain(disks).chain(networks).collect())
     }
 }
@@ -178,61 +216,6 @@ impl Hypervisor for Libvirt {
 /// Whether a disk is of the machine of this name, and not of one whose name only begins like it.
 fn is_of(disk: &str, name: &str) -> bool {
     disk.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '_']) || rest.starts_with("-vd"))
-}
-
-/// A network as libvirt describes it (<https://libvirt.org/formatnetwork.html>).
-#[derive(Deserialize)]
-struct Described {
-    #[serde(default)]
-    ip: Vec<Ip>,
-}
-
-#[derive(Deserialize)]
-struct Ip {
-    #[serde(rename = "@address")]
-    address: Option<Ipv4Addr>,
-    #[serde(rename = "@netmask")]
-    netmask: Option<Ipv4Addr>,
-    #[serde(rename = "@prefix")]
-    prefix: Option<u8>,
-}
-
-/// How the plugin calls the image of a box in the pool: `<box>_vagrant_box_image_<version>_<..>.img`.
-fn image_prefix(from: &str) -> String {
-    format!("{}_vagrant_box_image_", from.replace('/', SLASH))
-}
-
-fn image_version<'i>(from: &str, image: &'i str) -> Option<&'i str> {
-    image.strip_prefix(&image_prefix(from))?.split('_').next()
-}
-
-/// Returns the size of the image that Vagrant unpacked from a box, in bytes.
-fn size_in_box(vagrant_home: &Path, from: &str, version: &str) -> Option<u64> {
-    let folder = vagrant_home.join("boxes").join(from.replace('/', SLASH)).join(version);
-    let pattern = format!("{}/**/box.img", glob::Pattern::escape(folder.to_str()?));
-    let image = glob::glob(&pattern).ok()?.find_map(Result::ok)?;
-    fs::metadata(image).ok().map(|metadata| metadata.len())
-}
-
-/// A disk as libvirt describes it (<https://libvirt.org/formatstorage.html>).
-#[derive(Deserialize)]
-struct Volume {
-    physical: Option<String>,
-}
-
-/// Reads how many bytes a disk has on this computer.
-fn physical(description: &str) -> Option<u64> {
-    quick_xml::de::from_str::<Volume>(description).ok()?.physical?.trim().parse().ok()
-}
-
-/// Reads the addresses of a network.
-fn addresses(description: &str) -> Option<Ipv4Net> {
-    let described: Described = quick_xml::de::from_str(description).ok()?;
-    let net = |ip: &Ip| match (ip.netmask, ip.prefix) {
-        (Some(netmask), _) => Ipv4Net::with_netmask(ip.address?, netmask).ok(),
-        (None, prefix) => Ipv4Net::new(ip.address?, prefix.unwrap_or(24)).ok(),
-    };
-    described.ip.iter().find_map(net).map(|net| net.trunc())
 }
 
 /// Reads the table of states, and the UUIDs with their names that follow it.
@@ -267,29 +250,6 @@ mod tests {
             [("0a-shop-server-1", MachineState::Running), ("0a-shop-agent-1", stopped), ("0a-shop-agent-2", stopped)];
         assert_eq!(states, expected);
         assert_eq!(machines[1].uuid, "59fa50e1-a046-4d0a-a0c3-120815f03115");
-    }
-
-    #[test]
-    fn an_image_is_held_against_the_box_that_it_is_of() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("boxes/rig-VAGRANTSLASH-debian12/0/libvirt");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("box.img"), b"12345").unwrap();
-        let image = "rig-VAGRANTSLASH-debian12_vagrant_box_image_0_1795273757_box.img";
-        let version = image_version("rig/debian12", image).unwrap();
-        assert_eq!(size_in_box(home.path(), "rig/debian12", version), Some(5));
-        assert_eq!(image_version("rig/debian", image), None);
-        let text = "<volume type='file'><name>x</name><capacity unit='bytes'>9</capacity><physical unit='bytes'>4</physical></volume>";
-        assert_eq!(physical(text), Some(4));
-    }
-
-    #[test]
-    fn a_network_says_its_addresses() {
-        let text = "<network connections='1'>\n <name>0a-shop</name>\n <bridge name='virbr2' stp='on' delay='0'/>\n \
-                    <ip address='192.168.58.1' netmask='255.255.255.0'>\n </ip>\n</network>\n";
-        assert_eq!(addresses(text), "192.168.58.0/24".parse().ok());
-        assert_eq!(addresses("<network><name>x</name></network>"), None);
-        assert_eq!(addresses(""), None);
     }
 
     #[test]

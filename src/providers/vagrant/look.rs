@@ -27,7 +27,7 @@ impl VagrantProvider {
         if self.section.hypervisor == Kind::Libvirt {
             findings.push(self.look_at_processor());
         }
-        let there = self.hypervisor.machines(&self.names).await.unwrap_or_default();
+        let Ok(there) = self.hypervisor.machines(&self.names).await else { return findings };
         let new =
             || self.wanted.iter().filter(|spec| there.iter().all(|found| found.name != self.names.of(&spec.name)));
         let (memory, disk) = (new().map(|spec| spec.memory).sum(), new().map(|spec| spec.disk).sum());

@@ -5,7 +5,8 @@
 const TOLD: &str = "orchestrator: ";
 
 /// What begins words that say how something is done, and not what.
-const DETAILS: [&str; 4] = ["-- ", "SSH ", "Running: ", "Bringing machine"];
+const DETAILS: [&str; 5] =
+    ["-- ", "SSH ", "Running: ", "Bringing machine", "An error occurred. The error will be shown"];
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,7 @@ impl Line {
         let data: Vec<_> = fields.next().unwrap_or_default().split(',').map(unescape).collect();
         let field = |index: usize| data.get(index).cloned().unwrap_or_default();
         let said = match kind {
+            "ui" if field(0) == "error" => Said::Other, // it comes again when Vagrant ends
             "ui" => words(&machine, &field(1)),
             "error-exit" => Said::Error { class: field(0), message: field(1) },
             "action" if field(1) == "end" => Said::Finished,
@@ -110,6 +112,7 @@ mod tests {
     fn settings_are_no_news() {
         case("1,node1,ui,info,==> node1:  -- Memory:            512M", "node1", Said::Other);
         case("1,node1,ui,detail,    node1: SSH username: vagrant", "node1", Said::Other);
+        case("1,,ui,error,No IP address found.", "", Said::Other);
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! Virtual machines on this computer, made by Vagrant.
 
 mod boot;
-mod boots;
+mod choose_networks;
 mod environment;
 mod failure;
 mod hypervisor;
 mod index;
-mod key;
 mod kvm;
 mod libvirt;
+mod libvirt_descriptions;
 mod look;
 mod machine_readable;
 mod names;
 mod networks;
 mod record;
 mod settings;
+mod signs;
 mod virtualbox;
 
 use std::{
@@ -26,26 +27,25 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ipnet::Ipv4Net;
 use tokio::sync::Mutex;
 
 use super::{OnSeen, Provider};
 use crate::{
     config::{Driver, Hypervisor as Kind, VagrantSection},
     effects::{
+        boots::Boots,
         computer::Computer,
         host::Host,
+        machines_key::MachinesKey,
         remote_host::RemoteHost,
         ssh::{Ssh, SshUser, Surroundings, Target, ask::Nobody},
     },
-    failure::{Failure, NETWORK_TAKEN, STATE_UNUSABLE, VAGRANT_MISSING},
+    failure::{Failure, PROVIDER_FIXED, STATE_UNUSABLE, VAGRANT_MISSING},
     model::{API_PORT, Done, Machine, MachineSpec, MachineState, PackageManager, finding::Finding},
 };
-use boots::Boots;
 use environment::{Ended, Environment};
 use hypervisor::Hypervisor;
 use index::Index;
-use key::Key;
 use libvirt::Libvirt;
 use names::Names;
 use record::{Known, Record, Remembered};
@@ -62,7 +62,10 @@ const TRANSLATED: &str = "10.0.2.0/24";
 /// The virtual machines of one cluster.
 pub struct VagrantProvider {
     cluster: String,
+    /// Its hypervisor is the one that runs the machines.
     section: VagrantSection,
+    /// The hypervisor that the configuration says.
+    configured: Kind,
     /// The folder of `orchestrator.toml`.
     base: PathBuf,
     wanted: Vec<MachineSpec>,
@@ -72,7 +75,7 @@ pub struct VagrantProvider {
     hypervisor: Box<dyn Hypervisor>,
     record: Record,
     index: Index,
-    key: Key,
+    key: MachinesKey,
     user: Rc<SshUser>,
     hosts: RefCell<BTreeMap<String, Rc<RemoteHost>>>,
     boots: Boots,
@@ -89,13 +92,16 @@ impl VagrantProvider {
         cluster: &str,
         folder: &Path,
         base: &Path,
-        section: VagrantSection,
+        mut section: VagrantSection,
         wanted: Vec<MachineSpec>,
         computer: Computer,
     ) -> Result<Self, Failure> {
         let vagrant = folder.join("vagrant");
         let record = Record::new(vagrant.clone());
-        let names = match record.load()?.prefix {
+        let remembered = record.load()?;
+        let configured = section.hypervisor;
+        section.hypervisor = remembered.hypervisor.filter(|_| !remembered.machines.is_empty()).unwrap_or(configured);
+        let names = match remembered.prefix {
             Some(prefix) => Names::beginning(prefix, cluster),
             None => Names::new(cluster, &base.canonicalize().unwrap_or_else(|_| base.to_owned())),
         };
@@ -107,10 +113,11 @@ impl VagrantProvider {
         Ok(Self {
             cluster: cluster.into(),
             section,
+            configured,
             base: base.into(),
             wanted,
             environment: Environment::new(vagrant, hypervisor.provider(), computer.package_manager()),
-            key: Key::new(folder, computer.data(), names.prefix.trim_end_matches('-')),
+            key: MachinesKey::new(folder, computer.data(), names.prefix.trim_end_matches('-')),
             names,
             index: Index::new(&computer),
             computer,
@@ -130,6 +137,17 @@ impl VagrantProvider {
     /// Returns how libvirt runs the machines.
     fn driver(&self) -> Driver {
         self.section.driver.unwrap_or_else(|| if kvm::usable().is_ok() { Driver::Kvm } else { Driver::Qemu })
+    }
+
+    /// Checks that the machines are to stay with the hypervisor that runs them.
+    fn check_hypervisor(&self) -> Result<(), Failure> {
+        if self.configured == self.section.hypervisor {
+            return Ok(());
+        }
+        let runs = self.hypervisor.provider();
+        let what = format!("{runs} runs the machines, and `[vagrant] hypervisor` says another");
+        Err(Failure::new(&PROVIDER_FIXED, what)
+            .hint(format!("./orchestrator destroy, or write: hypervisor = \"{runs}\"")))
     }
 
     /// Writes what Vagrant reads. Returns whether it changed.
@@ -153,33 +171,6 @@ impl VagrantProvider {
             remembered: &remembered,
         };
         Settings::new(&made).write(folder).map_err(unusable)
-    }
-
-    /// Chooses the networks, once: machines keep theirs, also when the state directory was lost.
-    async fn choose_networks(&self) -> Result<Remembered, Failure> {
-        let mut remembered = self.record.load()?;
-        let written: Option<Ipv4Net> = self.section.network.as_ref().and_then(|text| text.parse().ok());
-        if remembered.network.is_some_and(|known| written.is_none_or(|written| written == known)) {
-            return Ok(remembered);
-        }
-        let taken = networks::routed();
-        let none = || {
-            Failure::new(&NETWORK_TAKEN, "every network that machines could have is in use on this computer")
-                .hint("write a free one into orchestrator.toml: `[vagrant] network = \"10.99.0.0/24\"`")
-        };
-        let there = self.hypervisor.network(&self.names.network).await?;
-        if let (Some(there), Some(written)) = (there, written.filter(|written| Some(*written) != there)) {
-            let what = format!("the machines live in the network {there}, and `[vagrant] network` says {written}");
-            return Err(Failure::new(&NETWORK_TAKEN, what).hint("write the old one, or: ./orchestrator destroy"));
-        }
-        let private = written.or(there).or_else(|| networks::free_private(&taken)).ok_or_else(none)?;
-        let there = remembered.management.or(self.hypervisor.network(&self.names.management).await?);
-        let management = there.or_else(|| networks::free_management(&taken)).ok_or_else(none)?;
-        (remembered.network, remembered.management) = (Some(private), Some(management));
-        remembered.prefix = Some(self.names.prefix.clone());
-        let chosen = remembered.clone();
-        self.record.change(|remembered| *remembered = chosen)?;
-        Ok(remembered)
     }
 
     fn spec(&self, machine: &str, remembered: &Remembered) -> MachineSpec {
@@ -234,7 +225,11 @@ impl Provider for VagrantProvider {
     }
 
     async fn prepare(&self) -> Result<Done<()>, Failure> {
-        Ok(Done::when(self.write_settings().await?, ()))
+        self.check_hypervisor()?;
+        self.environment.end_earlier().await?;
+        let changed = self.write_settings().await?;
+        self.check_network()?;
+        Ok(Done::when(changed, ()))
     }
 
     async fn list(&self) -> Result<Vec<Machine>, Failure> {
@@ -299,14 +294,20 @@ impl Provider for VagrantProvider {
 
     async fn destroy(&self, machine: &Machine) -> Result<Done<()>, Failure> {
         let name = &machine.name;
-        if !self.record.load()?.machines.contains_key(name) {
+        let known = self.record.load()?.machines.remove(name);
+        let half_made = known.as_ref().is_some_and(|known| !known.is_whole());
+        if known.is_none() {
             // Vagrant removes what its configuration names.
             let spec = self.spec(name, &Remembered::default());
             self.record.change(|remembered| drop(remembered.machines.insert(name.clone(), Known::begun(spec))))?;
         }
         self.write_settings().await?;
         self.introduce(name).await?;
-        let ended = self.environment.vagrant(&["destroy", "--force", name], |_| {}).await?;
+        // Vagrant would ask one that was only begun for its address first, at length.
+        let ended = match half_made {
+            true => Ended::Well,
+            false => self.environment.vagrant(&["destroy", "--force", name], |_| {}).await?,
+        };
         // What Vagrant does not remove is removed without it.
         if self.hypervisor.remove(&self.names.of(name)).await?
             && let Ended::Badly(words) = &ended
@@ -316,6 +317,7 @@ impl Provider for VagrantProvider {
         }
         self.hosts.borrow_mut().remove(name);
         self.record.change(|remembered| drop(remembered.machines.remove(name)))?;
+        self.write_settings().await?; // the next run finds them as they are to be
         Ok(Done::Changed(()))
     }
 
@@ -324,15 +326,12 @@ impl Provider for VagrantProvider {
     }
 
     async fn clean_up(&self) -> Result<Done<()>, Failure> {
-        let disks = self.wanted.iter().map(|spec| self.names.of(&spec.name));
-        for name in disks {
-            self.hypervisor.remove_stray_disks(&name).await?;
-        }
-        let networks = self.hypervisor.remove_networks(&self.names).await?;
+        self.environment.end_earlier().await?;
+        let rest = self.hypervisor.remove_rest(&self.names).await?;
         let index = self.index.forget(&self.environment.memory())?;
         self.environment.forget()?;
         self.key.remove()?;
-        Ok(Done::when(networks || index, ()))
+        Ok(Done::when(rest || index, ()))
     }
 
     async fn leftovers(&self) -> Result<Vec<String>, Failure> {

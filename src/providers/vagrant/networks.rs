@@ -30,7 +30,7 @@ fn free(mut third: impl Iterator<Item = u8>, taken: &[Ipv4Net]) -> Option<Ipv4Ne
 }
 
 /// Whether two networks have an address in common.
-fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+pub fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 

@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    config::Hypervisor,
     effects::state_directory::write_private,
     failure::{Failure, STATE_UNUSABLE},
     model::MachineSpec,
@@ -17,6 +18,8 @@ use crate::{
 pub struct Remembered {
     /// What the cluster's names begin with: it stays when the folder is moved.
     pub prefix: Option<String>,
+    /// What runs the machines.
+    pub hypervisor: Option<Hypervisor>,
     /// The private network that was chosen.
     pub network: Option<Ipv4Net>,
     pub management: Option<Ipv4Net>,
@@ -80,7 +83,8 @@ impl Record {
             Some(format!("{address} {key}\n"))
         });
         let text = serde_json::to_string_pretty(&remembered).expect("what is remembered is JSON");
-        write_private(&self.known_hosts(), &keys.collect::<String>())
+        fs::create_dir_all(&self.folder)
+            .and_then(|()| write_private(&self.known_hosts(), &keys.collect::<String>()))
             .and_then(|()| write_private(&self.path(), &text))
             .map_err(|error| self.unusable("write", &error))
     }
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn host_keys_are_known_under_the_address_that_a_machine_has_now() {
         let folder = tempfile::tempdir().unwrap();
-        let record = Record::new(folder.path().into());
+        let record = Record::new(folder.path().join("lost"));
         let spec = MachineSpec { name: "a".into(), role: Role::Agent, cpus: 1, memory: 1, disk: 1 };
         let mut known = Known { host_key: Some("ssh-ed25519 AAAA".into()), ..Known::begun(spec) };
         for (address, line) in

@@ -1,6 +1,6 @@
 //! VirtualBox, asked with `VBoxManage` (<https://www.virtualbox.org/manual/>).
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -67,8 +67,8 @@ impl Hypervisor for Virtualbox {
         Ok(None)
     }
 
-    async fn network(&self, _: &str) -> Result<Option<Ipv4Net>, Failure> {
-        Ok(None) // host-only networks belong to no cluster
+    async fn networks(&self) -> Result<BTreeMap<String, Ipv4Net>, Failure> {
+        Ok(BTreeMap::new()) // host-only networks belong to no cluster
     }
 
     async fn remove(&self, name: &str) -> Result<bool, Failure> {
@@ -88,8 +88,12 @@ impl Hypervisor for Virtualbox {
         Ok(()) // every machine is imported from its box
     }
 
-    async fn remove_networks(&self, _: &Names) -> Result<bool, Failure> {
-        Ok(false)
+    async fn remove_rest(&self, names: &Names) -> Result<bool, Failure> {
+        let machines = self.machines(names).await?;
+        for machine in &machines {
+            self.remove(&machine.name).await?;
+        }
+        Ok(!machines.is_empty())
     }
 
     async fn leftovers(&self, names: &Names) -> Result<Vec<String>, Failure> {

@@ -13,9 +13,10 @@ use super::{
     reply::{self, JSON, Reply},
     route::Target,
     strategy,
-    write::{existing, now, text},
+    write::{existing, text},
 };
 use crate::rehearsal::{
+    clock::this_second,
     object::status::Status,
     resource::Resource,
     store::{Object, Stale},
@@ -176,7 +177,7 @@ fn marked(resource: &Resource, mut value: Value, options: &DeleteOptions) -> Val
 }
 
 fn at(grace: i64) -> Timestamp {
-    now().checked_add(SignedDuration::from_secs(grace)).unwrap_or_else(|_| now())
+    this_second().checked_add(SignedDuration::from_secs(grace)).unwrap_or_else(|_| this_second())
 }
 
 /// Returns the seconds that an object has to end: only a pod on a node has any.

@@ -26,7 +26,7 @@ use super::{
     watch,
     write::{Write, Written, existing},
 };
-use crate::rehearsal::object::status::Status;
+use crate::{model::REHEARSAL, rehearsal::object::status::Status};
 
 /// Answers one request.
 pub async fn answer(api: Arc<Api>, request: Request<Bytes>) -> Reply {
@@ -186,7 +186,7 @@ fn on_subresource(
             if subresource != "proxy" {
                 existing(&api, &target)?;
             }
-            Err(Status::bad_request(format!("this is a rehearsal cluster: {why}")))
+            Err(Status::bad_request(format!("{REHEARSAL}: {why}")))
         }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Api, query::Query, route::Target};
 use crate::rehearsal::{
+    clock::this_second,
     object::{status::Status, validate::Strictness},
     store::Object,
 };
@@ -45,7 +46,7 @@ impl<'a> Write<'a> {
             manager: query.get("fieldManager").unwrap_or(agent).to_owned(),
             dry_run: query.dry_run()?,
             strictness: query.strictness()?,
-            now: now(),
+            now: this_second(),
         })
     }
 
@@ -113,12 +114,6 @@ pub(super) fn existing(api: &Api, target: &Target) -> Result<Arc<Object>, Status
     let name = target.name.as_deref().unwrap_or_default();
     let object = api.store.get(target.resource, target.space(), name);
     object.ok_or_else(|| Status::not_found(target.resource, name))
-}
-
-/// Returns the time in whole seconds, as metadata holds it.
-pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    now.round(Unit::Second).unwrap_or(now)
 }
 
 /// Returns the text at a pointer, or nothing.

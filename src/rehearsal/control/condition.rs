@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Returns the time to the second, as Kubernetes writes it.
+use crate::rehearsal::clock::this_second;
+
+/// Returns the second that it is, as Kubernetes writes it.
 pub fn now() -> String {
-    let now = Timestamp::now();
-    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+    this_second().to_string()
 }
 
 /// Returns the time to the microsecond, as leases write it.

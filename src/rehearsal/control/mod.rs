@@ -45,8 +45,6 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use tokio::sync::watch;
 
-pub use kubelet::canonical;
-
 use super::store::Store;
 use world::World;
 

@@ -80,8 +80,9 @@ fn register(cx: &mut Context, machine: &Node) {
     lease(cx, &node);
 }
 
-fn start(machine: &Node) -> String {
-    machine.kubelet.as_ref().map(|own| own.start.clone()).unwrap_or_default()
+/// Which start of its kubelet this is; `None` where it has not been heard of.
+fn start(machine: &Node) -> Option<String> {
+    machine.kubelet.as_ref().map_or(Some(String::new()), |own| own.start.clone())
 }
 
 fn free_cidr(cx: &Context) -> String {
@@ -189,14 +190,13 @@ fn forget_heartbeats(node: &mut Value) {
 
 /// The machine runs: facts are kept fresh, and the node becomes ready a moment after it came.
 fn run(cx: &mut Context, node: &Object, machine: &Node) {
-    let last = cx.kubelet.registered.insert(machine.name.clone(), start(machine));
+    let start = start(machine);
+    let last = cx.kubelet.registered.insert(machine.name.clone(), start.clone()).flatten();
     let mut value = node.value();
-    if let Some(own) = machine.kubelet.as_ref().filter(|own| last.as_ref() != Some(&own.start)) {
-        for (key, label) in &own.labels {
+    if start.is_some() && start != last {
+        for (key, label) in machine.kubelet.iter().flat_map(|own| &own.labels) {
             value["metadata"]["labels"][key] = json!(label);
         }
-    }
-    if last.as_deref() != Some(&start(machine)) {
         forget_heartbeats(&mut value);
     }
     let was_ready = condition::holds(&value["status"], "Ready");

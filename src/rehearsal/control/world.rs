@@ -34,8 +34,9 @@ pub struct Node {
 /// What a kubelet of its own process says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kubelet {
-    /// Which start of the kubelet this is: it registers its Node once per start.
-    pub start: String,
+    /// Which start of the kubelet this is: it registers its Node once per start. `None` of a kubelet that told all this
+    /// to an earlier process and has not been heard of by this one.
+    pub start: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     /// As `spec.taints` of a Node; given when it registers, never afterwards.

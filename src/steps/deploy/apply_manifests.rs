@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::{
     PARALLEL,
     record::{self, Kinds},
-    request::{list_all, send},
+    request::send,
     selector_of,
 };
 use crate::{
-    effects::kube::{Kube, KubeError, ObjectRef, ServedKind},
+    effects::kube::{Kube, KubeError, ObjectRef, ServedKind, list_all},
     engine::{Patience, Scope, Seen, Step},
     failure::{Failure, OBJECT_REFUSED},
     model::Done,
@@ -160,7 +160,7 @@ fn unknown_kind(manifest: &Manifest, served: &[ServedKind]) -> Failure {
         (None, Some(similar)) => format!("did you mean `kind: {similar}`?"),
         (None, None) => format!("add the CustomResourceDefinition of {kind} to the stack"),
     };
-    let place = format!("{}:{}", manifest.file.display(), manifest.line);
+    let place = manifest.place();
     Failure::new(&OBJECT_REFUSED, format!("the cluster serves no kind {kind} in {api_version}"))
         .because(format!("{kind} `{}` is declared at {place}", manifest.name()))
         .hint(hint)

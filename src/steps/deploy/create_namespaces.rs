@@ -1,14 +1,11 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
-use super::{
-    PARALLEL,
-    request::{list_all, send},
-};
+use super::{PARALLEL, request::send};
 use crate::{
-    effects::kube::{Kube, ObjectRef},
+    effects::kube::{Kube, ObjectRef, list_all},
     engine::{Scope, Step},
     failure::Failure,
     model::Done,
@@ -37,15 +34,14 @@ pub async fn create_namespaces(
     let live = list_all(kube, [("v1".into(), "Namespace".into())], "").await?;
     let one = async |manifest: Manifest| {
         let live = live.get(&ObjectRef::of(&manifest.object));
-        let declared = manifest.line > 0;
-        if declared || live.is_none() { send(kube, &manifest, live, scope).await } else { Ok(false) }
+        if manifest.is_declared() || live.is_none() { send(kube, &manifest, live, scope).await } else { Ok(false) }
     };
     let sent = stream::iter(stacks.iter().flat_map(wanted)).map(one).buffer_unordered(PARALLEL);
     let changed: Vec<_> = sent.try_collect().await?;
     Ok(Done::when(changed.contains(&true), ()))
 }
 
-/// Declared namespaces as they are written; used ones as made up here, with line 0.
+/// Declared namespaces as they are written; used ones as made up here.
 fn wanted(stack: &ParsedStack) -> Vec<Manifest> {
     let mut wanted: BTreeMap<String, Manifest> = stack
         .manifests
@@ -56,8 +52,7 @@ fn wanted(stack: &ParsedStack) -> Vec<Manifest> {
     let used = stack.manifests.iter().filter_map(Manifest::namespace).chain([stack.namespace.as_str()]);
     for name in used {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        let manifest = Manifest { file: PathBuf::from("orchestrator.toml"), line: 0, object };
-        wanted.entry(name.into()).or_insert_with(|| prepare(manifest, &stack.name, &BTreeMap::new()));
+        wanted.entry(name.into()).or_insert_with(|| prepare(Manifest::made_up(object), &stack.name, &BTreeMap::new()));
     }
     wanted.into_values().collect()
 }

@@ -7,6 +7,7 @@ mod world;
 
 pub mod apply_manifests;
 pub mod create_namespaces;
+mod find_pull_login;
 pub mod generate_secrets;
 pub mod prune_manifests;
 pub mod remove_stacks;
@@ -21,11 +22,26 @@ use crate::{
     effects::kube::Kube,
     engine::Run,
     failure::Failure,
-    plan::{diagnosis::Advice, manifests::prepare::STACK_LABEL, stack::ParsedStack},
+    model::registry::DockerConfig,
+    plan::{cluster::PullRegistry, diagnosis::Advice, manifests::prepare::STACK_LABEL, stack::ParsedStack},
 };
 
 /// How many requests are under way at the same time.
 const PARALLEL: usize = 32;
+
+/// Returns the login for the nodes to pull the stacks' images from this registry with, if there is one.
+///
+/// # Errors
+/// When the configuration's login is not to be had, or the cluster does not answer.
+pub async fn find_pull_login(
+    run: &Run,
+    kube: &dyn Kube,
+    registry: &PullRegistry,
+    stacks: &[ParsedStack],
+) -> Result<Option<DockerConfig>, Failure> {
+    let step = find_pull_login::STEP;
+    run.step(step, async |scope| find_pull_login::find_pull_login(kube, registry, stacks, scope).await).await
+}
 
 /// Has these prepared stacks on the cluster, without what they no longer declare, and waits until they are ready.
 ///

@@ -10,11 +10,11 @@ use super::{
     PARALLEL,
     apply_manifests::{Applied, kinds},
     record::{self, Kinds},
-    request::{list_all, retried},
+    request::retried,
     selector_of,
 };
 use crate::{
-    effects::kube::{Kube, KubeError, ObjectRef},
+    effects::kube::{Kube, KubeError, ObjectRef, list_all},
     engine::{Scope, Step},
     failure::Failure,
     model::Done,

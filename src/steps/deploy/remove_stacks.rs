@@ -9,10 +9,9 @@ use super::{
     generate_secrets::GENERATED_ANNOTATION,
     prune_manifests::{delete_all, is_ours, prunable_kinds},
     record,
-    request::list_all,
 };
 use crate::{
-    effects::kube::{Kube, ObjectRef},
+    effects::kube::{Kube, ObjectRef, list_all},
     engine::{Patience, Scope, Seen, Step},
     failure::{Failure, ROLLOUT_INCOMPLETE},
     model::Done,
@@ -275,7 +274,7 @@ mod tests {
             "shop",
         );
         let other = ParsedStack { name: "other".into(), manifests: other.expect("valid"), ..stack("") };
-        deploy(&kube, &[other.prepared(&Default::default())]).await;
+        deploy(&kube, &[other.prepared(&Default::default(), None)]).await;
         remove(&kube, Data::Delete).await;
         assert_eq!(kube.names(), ["ConfigMap shop/b", "ConfigMap shop/orchestrator-stack-other", "Namespace shop"]);
     }

@@ -1,11 +1,9 @@
 //! One object to the cluster, with the patience that a busy or young cluster needs.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::PARALLEL;
 use crate::{
     effects::kube::{Kube, KubeError, ObjectRef},
     engine::Scope,
@@ -69,7 +67,7 @@ fn refused(manifest: &Manifest, object: &ObjectRef, error: KubeError) -> Failure
     if let KubeError::Unreachable(_) = error {
         return error.into_failure(format!("{object} could not be sent"));
     }
-    let place = format!("{}:{}", manifest.file.display(), manifest.line);
+    let place = manifest.place();
     let words = error.to_string();
     let immutable = words.contains("immutable") || words.contains("updates to statefulset spec");
     let hint = match immutable {
@@ -85,26 +83,4 @@ fn refused(manifest: &Manifest, object: &ObjectRef, error: KubeError) -> Failure
 /// The failure of a request about a stack's record.
 pub fn refused_record(object: &ObjectRef, error: KubeError) -> Failure {
     error.into_failure(format!("the record of the stack, {object}, cannot be used"))
-}
-
-/// Lists the objects of these kinds that match a selector, all kinds at the same time. Kinds that the cluster does
-/// not serve have none.
-pub async fn list_all(
-    kube: &dyn Kube,
-    kinds: impl IntoIterator<Item = (String, String)>,
-    selector: &str,
-) -> Result<HashMap<ObjectRef, Value>, Failure> {
-    let lists = stream::iter(kinds)
-        .map(async |(api_version, kind)| match kube.list(&api_version, &kind, None, selector).await {
-            Err(KubeError::NoSuchKind(_) | KubeError::NotFound(_) | KubeError::Refused(405, _)) => Ok(Vec::new()),
-            list => list.map_err(|error| error.into_failure(format!("cannot list objects of kind {kind}"))),
-        })
-        .buffer_unordered(PARALLEL)
-        .collect::<Vec<_>>()
-        .await;
-    let mut objects = HashMap::new();
-    for list in lists {
-        objects.extend(list?.into_iter().map(|object| (ObjectRef::of(&object), object)));
-    }
-    Ok(objects)
 }

@@ -20,8 +20,8 @@ pub fn stack(text: &str) -> ParsedStack {
     };
     let text = text.split("---\n").map(versioned).collect::<Vec<_>>().join("---\n");
     let manifests = parse(&[(PathBuf::from("a.yaml"), text)], "shop").expect("valid manifests");
-    ParsedStack { name: "store".into(), namespace: "shop".into(), manifests, secrets: Vec::new() }
-        .prepared(&BTreeMap::new())
+    ParsedStack { name: "store".into(), namespace: "shop".into(), manifests, secrets: Vec::new(), checks: Vec::new() }
+        .prepared(&BTreeMap::new(), None)
 }
 
 /// Runs `work` as the only step of a run nobody watches.

@@ -5,9 +5,9 @@ use std::{
 
 use serde_json::Value;
 
-use super::{request::list_all, selector_of, suspects::Suspects};
+use super::{selector_of, suspects::Suspects};
 use crate::{
-    effects::kube::{Kube, ObjectRef},
+    effects::kube::{Kube, ObjectRef, list_all},
     engine::{Scope, Step},
     failure::{Failure, ROLLOUT_INCOMPLETE},
     model::Done,
@@ -122,7 +122,7 @@ fn targets(stacks: &[ParsedStack]) -> Vec<(ObjectRef, Workload)> {
                 name: manifest.name().into(),
                 namespace: manifest.namespace().unwrap_or(&stack.namespace).into(),
                 stack: stack.name.clone(),
-                declared: format!("{}:{}", manifest.file.display(), manifest.line),
+                declared: manifest.place(),
             };
             (ObjectRef::of(&manifest.object), workload)
         })

@@ -108,9 +108,10 @@ async fn unready(kube: &dyn Kube, staged: &[Staged]) -> Result<Vec<(Machine, Str
 /// Returns what is missing of a machine's node, if anything is.
 fn words(staged: &Staged, nodes: &[NodeStatus]) -> Option<String> {
     let machine = &staged.reached.machine;
-    let is_old = |node: &NodeStatus| node.reported.zip(staged.since).is_some_and(|(said, since)| said < since);
     match nodes.iter().find(|node| node.name == machine.name) {
-        Some(node) if node.ready && is_old(node) => Some(format!("{} has not reported since it started", machine.name)),
+        Some(node) if node.ready && node.is_silent_since(staged.since) => {
+            Some(format!("{} has not reported since it started", machine.name))
+        }
         Some(node) if node.ready => None,
         Some(node) => Some(format!("{} is not ready ({})", machine.name, node.reason.clone().unwrap_or_default())),
         None => Some(format!("{} has not joined", machine.name)),
@@ -151,4 +152,37 @@ async fn explained(provider: &dyn Provider, missing: &[(Machine, String)], lead:
     let explanations: Vec<_> = missing.iter().map(explain).collect();
     let failures: Vec<_> = stream::iter(explanations).buffered(PARALLEL).collect().await;
     Failure::join(failures).unwrap_or(waited)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Facts, MachineState, Reached, Role},
+        steps::k3s::install_k3s::State,
+    };
+
+    /// What is missing of a node that reported at this time and is ready, when its machine was booted at 900.
+    fn missing(reported: i64) -> Option<String> {
+        let machine =
+            Machine { name: "a".into(), role: Role::Agent, state: MachineState::Running, address: String::new() };
+        let reached = Reached { machine, facts: Facts::default() };
+        let staged = Staged { reached, fingerprint: String::new(), state: State::Started, since: Some(900) };
+        let node = NodeStatus {
+            name: "a".into(),
+            ready: true,
+            version: String::new(),
+            reason: None,
+            address: None,
+            reported: Some(reported),
+            server: false,
+        };
+        words(&staged, &[node])
+    }
+
+    #[test]
+    fn what_a_node_said_before_its_machine_was_booted_does_not_count() {
+        assert_eq!(missing(899).as_deref(), Some("a has not reported since it started"));
+        assert_eq!(missing(900), None);
+    }
 }

@@ -34,7 +34,8 @@ pub struct Staged {
     /// The hash of what its unit shall be started with.
     pub fingerprint: String,
     pub state: State,
-    /// When its unit was told to start, by the machine's clock, in seconds since 1970: what its node said before is old.
+    /// When its unit was started, or else the machine booted, by the machine's clock, in seconds since 1970: what its
+    /// node said before is old.
     pub since: Option<i64>,
 }
 
@@ -114,19 +115,13 @@ async fn install(parts: &Parts<'_>, reached: &Reached, scope: &Scope<'_>) -> Res
     if reached.runs() {
         let same = k3s.started_with.as_ref() == Some(&fingerprint);
         let state = if same { State::Started } else { State::Outdated };
-        return Ok(Done::when(put.changed(), staged(state)));
+        return Ok(Done::when(put.changed(), Staged { since: reached.facts.since, ..staged(state) }));
     }
     if machine.role == Role::Server && machine.name != parts.joined.lead && !k3s.server_data {
         return Ok(Done::when(put.changed(), staged(State::Waits)));
     }
-    let since = Some(now_on(reached));
-    start(host.as_ref(), machine, &fingerprint).await?;
+    let since = start(host.as_ref(), machine, &fingerprint).await?;
     Ok(Done::Changed(Staged { since, ..staged(State::Started) }))
-}
-
-/// Returns the time by the machine's clock, in seconds since 1970.
-pub fn now_on(reached: &Reached) -> i64 {
-    jiff::Timestamp::now().as_second() + reached.facts.clock_ahead.div_euclid(1000)
 }
 
 /// Checks that the binary can be run and is what it shall be: artifacts may be of another release.
@@ -144,13 +139,14 @@ async fn check_version(host: &dyn Host, cluster: &Cluster, machine: &Machine) ->
 }
 
 /// Starts a unit, and remembers what it was started with: a run that was cut off between the two is made good by the
-/// next.
+/// next. Returns when it was told to start, by the machine's clock, in seconds since 1970.
 ///
 /// # Errors
 /// When the machine does not answer or systemd refuses.
-pub async fn start(host: &dyn Host, machine: &Machine, fingerprint: &str) -> Result<(), Failure> {
-    host.start_unit(machine.role.unit(), true).await?;
+pub async fn start(host: &dyn Host, machine: &Machine, fingerprint: &str) -> Result<Option<i64>, Failure> {
+    let at = host.start_unit(machine.role.unit(), true).await?.into_inner();
     let started_with =
         RemoteFile { path: STARTED_WITH.into(), mode: 0o600, content: Content::Text(fingerprint.into()) };
-    host.put(&[started_with], &|_, _| {}).await.map(drop)
+    host.put(&[started_with], &|_, _| {}).await?;
+    Ok(at)
 }

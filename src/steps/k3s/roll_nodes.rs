@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{
     drain::{drain, set_schedulable},
-    install_k3s::{Parts, Staged, State, now_on, start},
+    install_k3s::{Parts, Staged, State, start},
     list_nodes::list_nodes,
     unit,
 };
@@ -19,7 +19,6 @@ use crate::{
 
 pub const STEP: Step = Step { id: "roll-nodes", title: "Restart nodes with what changed" };
 const WITHIN: Duration = Duration::from_secs(300);
-const SECOND: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(200);
 
 impl Named for &Staged {
@@ -90,21 +89,10 @@ async fn roll(
         drain(kube, &machine.name, scope).await?;
     }
     let host = parts.provider.host(machine);
-    let since = after_last_report(kube, staged, scope).await?;
-    start(host.as_ref(), machine, &staged.fingerprint).await?;
+    let since = start(host.as_ref(), machine, &staged.fingerprint).await?;
     await_ready(parts, kube, staged, since, scope).await?;
     set_schedulable(kube, &machine.name, true).await?;
     Ok(Done::Changed(()))
-}
-
-/// Returns the time by the machine's clock, in a later second than its node last reported in: reports tell no less.
-async fn after_last_report(kube: &dyn Kube, staged: &Staged, scope: &Scope<'_>) -> Result<i64, Failure> {
-    let known = list_nodes(scope, kube).await?;
-    let node = known.into_iter().find(|node| node.name == staged.reached.machine.name);
-    if node.and_then(|node| node.reported).is_some_and(|said| said >= now_on(&staged.reached)) {
-        tokio::time::sleep(SECOND).await;
-    }
-    Ok(now_on(&staged.reached))
 }
 
 /// Returns when the node says, later than `since`, that it is ready again with the wanted release.
@@ -112,7 +100,7 @@ async fn await_ready(
     parts: &Parts<'_>,
     kube: &dyn Kube,
     staged: &Staged,
-    since: i64,
+    since: Option<i64>,
     scope: &Scope<'_>,
 ) -> Result<(), Failure> {
     let machine = &staged.reached.machine;
@@ -133,7 +121,7 @@ async fn await_ready(
             // The API may be away for a moment: its own server restarts.
             let Ok(known) = nodes(kube).await else { return Ok(Seen::NotYet("the API does not answer".into())) };
             Ok(match known.into_iter().find(|node| node.name == machine.name) {
-                Some(node) if node.reported.is_some_and(|said| said < since) => {
+                Some(node) if node.is_silent_since(since) => {
                     Seen::NotYet("it has not reported since it started".into())
                 }
                 Some(node) if node.ready && node.version == *version => Seen::Ready(()),

@@ -93,12 +93,18 @@ impl Kubelet {
         let mut failing = false;
         let mut shims = Shims::new(paths);
         loop {
-            self.node.images = Images::open(&paths.agent("containerd"), "k8s.io").list().into_keys().collect();
+            let store = Images::open(&paths.agent("containerd"), "k8s.io");
+            self.node.images = store.list().into_keys().collect();
             match self.report().await {
                 Ok(answer) => {
                     failing = false;
                     self.take(&answer);
                     remember_servers(paths, &answer.servers);
+                    if store.known_names().as_deref() != Some(&self.node.images)
+                        && let Err(error) = store.set_known(&self.node.images)
+                    {
+                        log::warning(error);
+                    }
                     shims.keep(&answer.pods);
                     if !registered.send_replace(true) {
                         log::info(format!(

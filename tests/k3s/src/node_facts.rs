@@ -54,7 +54,7 @@ pub fn check_interface(settings: &Settings) -> Result<(), Fatal> {
 pub fn node(settings: &Settings, role: Role, etcd: bool, not_ready: &str) -> Result<Node, Fatal> {
     let (name, address, version) = (name(settings), address(settings)?.to_string(), version::current());
     let kubelet = Kubelet {
-        start: uuid::Uuid::new_v4().to_string(),
+        start: Some(uuid::Uuid::new_v4().to_string()),
         labels: labels(settings, &name, role, etcd),
         annotations: annotations(settings, &name, &address, role, etcd),
         taints: settings.list("node-taint").into_iter().map(taint).collect::<Result<_, _>>()?,

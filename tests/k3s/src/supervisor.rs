@@ -283,7 +283,7 @@ fn stored(node: &Value) -> Node {
         running: true,
         images: images.map(|image| text(&image["names"][0])).collect(),
         kubelet: Some(Kubelet {
-            start: String::new(),
+            start: None,
             labels: map(&node["metadata"]["labels"]),
             annotations: map(&node["metadata"]["annotations"]),
             taints: Vec::new(),

@@ -12,6 +12,8 @@ use super::{
     status,
 };
 
+use crate::model::image_name;
+
 /// One container of the pod that is looked at.
 struct Part {
     spec: Value,
@@ -156,7 +158,7 @@ impl Sync<'_> {
     }
 
     fn keep_image(&mut self, part: &Part) {
-        let Some(full) = image::canonical(part.image()) else { return };
+        let Some(full) = image_name::canonical(part.image()) else { return };
         let node = self.pod.node.clone();
         if self.cx.kubelet.images.entry(node.clone()).or_default().insert(full) {
             self.cx.after(super::Controller::Node, "", &node, Duration::from_millis(200));
@@ -206,7 +208,7 @@ impl Sync<'_> {
     }
 
     fn start(&mut self, part: &Part, status: &mut Value) {
-        let full = image::canonical(part.image()).unwrap_or_default();
+        let full = image_name::canonical(part.image()).unwrap_or_default();
         let restarts = status["restartCount"].as_i64().unwrap_or(0);
         let id = image::digest(&format!("{}/{}/{restarts}", self.uid(), part.name));
         status["image"] = json!(full);

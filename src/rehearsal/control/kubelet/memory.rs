@@ -11,7 +11,7 @@ use super::super::context::Context;
 #[derive(Default)]
 pub struct Memory {
     /// Nodes whose kubelet has registered, and in which of its starts.
-    pub registered: HashMap<String, String>,
+    pub registered: HashMap<String, Option<String>>,
     /// Nodes that are ready.
     pub ready: HashSet<String>,
     /// Pulled images by node, as full references.

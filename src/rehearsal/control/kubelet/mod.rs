@@ -8,7 +8,6 @@ mod memory;
 mod status;
 mod subject;
 
-pub use image::canonical;
 pub use memory::Memory;
 pub use subject::Subject;
 

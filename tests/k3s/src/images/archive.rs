@@ -6,7 +6,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
 };
 
-use orchestrator::rehearsal::control::canonical;
+use orchestrator::model::image_name::canonical;
 use serde_json::{Value, json};
 
 use super::{Image, Images};

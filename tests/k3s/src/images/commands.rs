@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use super::{Image, Images};
@@ -85,9 +86,19 @@ fn import(images: &Images, file: &str) -> Result<String, String> {
         "-" => images.import(io::stdin())?,
         path => images.import(File::open(path).map_err(|_| format!("open {path}: no such file or directory"))?)?,
     };
+    await_kubelet(images, &names);
     let all = images.list();
     let lines = names.iter().filter_map(|name| Some(format!("unpacking {name} ({})...done\n", all.get(name)?.digest)));
     Ok(lines.collect())
+}
+
+/// A real kubelet asks the runtime and knows an image at once; this one tells of it a moment later.
+fn await_kubelet(images: &Images, names: &[String]) {
+    let end = Instant::now() + Duration::from_secs(10);
+    let lacks = || images.known_names().is_some_and(|known| names.iter().any(|name| !known.contains(name)));
+    while lacks() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn list(images: &Images, quiet: bool) -> String {

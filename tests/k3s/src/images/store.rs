@@ -53,6 +53,23 @@ impl Images {
         fs::read(self.records()).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
+    fn known(&self) -> PathBuf {
+        self.folder.join("known-to-the-kubelet.json")
+    }
+
+    /// Remembers that the kubelet has told of these images.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_known(&self, names: &[String]) -> io::Result<()> {
+        crate::paths::write(&self.known(), serde_json::to_vec(names)?, 0o644)
+    }
+
+    /// Returns the images that the kubelet has told of; `None` when there is no kubelet.
+    pub fn known_names(&self) -> Option<Vec<String>> {
+        serde_json::from_slice(&fs::read(self.known()).ok()?).ok()
+    }
+
     /// Returns the digests of all blobs, in order.
     pub fn content(&self) -> Vec<String> {
         let entries = fs::read_dir(self.blobs()).into_iter().flatten().flatten();

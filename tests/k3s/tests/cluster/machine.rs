@@ -140,11 +140,15 @@ impl Machine {
         self.get(&format!("/api/v1/nodes/{name}"))
     }
 
-    pub fn ready(&self, name: &str) -> String {
+    /// A condition of a node, `Null` where there is none.
+    pub fn condition(&self, name: &str, kind: &str) -> Value {
         let node = self.node(name);
         let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
-        ready.and_then(|ready| ready["status"].as_str()).unwrap_or("absent").to_owned()
+        conditions.into_iter().find(|condition| condition["type"] == kind).unwrap_or_default()
+    }
+
+    pub fn ready(&self, name: &str) -> String {
+        self.condition(name, "Ready")["status"].as_str().unwrap_or("absent").to_owned()
     }
 
     #[track_caller]

@@ -5,19 +5,25 @@ use std::{
 };
 
 use http::Method;
+use serde_json::Value;
 
 use crate::machine::{Machine, SECRET, contains, within};
 
 const CONFIG_MAP: &str = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}"#;
 
-#[test]
-fn a_killed_server_keeps_what_it_acknowledged_and_its_agents_come_back() {
+fn server_and_agent() -> (Machine, Machine) {
     let mut server = Machine::server("server-1");
     server.start("server");
     server.awaits_ready("server-1");
     let mut agent = Machine::agent("agent-1", &server, &server.token());
     agent.start("agent");
     server.awaits_ready("agent-1");
+    (server, agent)
+}
+
+#[test]
+fn a_killed_server_keeps_what_it_acknowledged_and_its_agents_come_back() {
+    let (mut server, _agent) = server_and_agent();
     server.ask(Method::POST, "/api/v1/namespaces/default/configmaps", CONFIG_MAP).unwrap();
     let (token, ca) = (server.token(), server.read("var/lib/rancher/k3s/server/tls/server-ca.crt"));
     server.kill();
@@ -38,6 +44,20 @@ fn a_killed_server_keeps_what_it_acknowledged_and_its_agents_come_back() {
         let leases = server.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/agent-1");
         (leases["spec"]["renewTime"].is_string() && leases["spec"]["renewTime"] != before).then_some(())
     });
+}
+
+#[test]
+fn a_server_that_starts_says_nothing_for_a_node_that_is_silent() {
+    let (mut server, mut agent) = server_and_agent();
+    agent.kill();
+    server.kill();
+    let heartbeat = |server: &Machine, name: &str| server.condition(name, "Ready")["lastHeartbeatTime"].clone();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    server.start("server");
+    let before = within(20, "the API is there", || Some(heartbeat(&server, "agent-1")).filter(Value::is_string));
+    let own = heartbeat(&server, "server-1");
+    within(20, "its own node reports anew", || (heartbeat(&server, "server-1") != own).then_some(()));
+    assert_eq!(heartbeat(&server, "agent-1"), before);
 }
 
 #[test]

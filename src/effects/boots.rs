@@ -1,4 +1,4 @@
-//! Machines that boot together: one Vagrant has them all, and each is told its own news.
+//! Machines that are worked on together: one call is for all of them, and each is told its own news.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 

@@ -8,21 +8,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    effects::{ssh::KeyPair, state_directory::write_private},
-    failure::{Failure, STATE_UNUSABLE},
-};
+use super::{ssh::KeyPair, state_directory::write_private};
+use crate::failure::{Failure, STATE_UNUSABLE};
 
 /// The files that hold the key.
-pub struct Key {
+pub struct MachinesKey {
     path: PathBuf,
     copy: Option<PathBuf>,
+    /// The user's, for where neither of them is kept: a runner that begins with nothing each time.
+    given: Option<PathBuf>,
 }
 
-impl Key {
+impl MachinesKey {
     /// The key in the state directory `folder`, with a copy under `data` that is called `name`.
     pub fn new(folder: &Path, data: Option<PathBuf>, name: &str) -> Self {
-        Self { path: folder.join("id_ed25519"), copy: data.map(|data| data.join("keys").join(name)) }
+        Self { path: folder.join("id_ed25519"), copy: data.map(|data| data.join("keys").join(name)), given: None }
+    }
+
+    /// Takes the key in this file where there is none yet; the file is left alone.
+    #[must_use]
+    pub fn or_given(self, given: Option<PathBuf>) -> Self {
+        Self { given, ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -34,15 +40,20 @@ impl Key {
     /// # Errors
     /// When its files cannot be read or written.
     pub fn prepare(&self, comment: &str) -> Result<String, Failure> {
-        let known = [Some(&self.path), self.copy.as_ref()].into_iter().flatten().find_map(|path| {
-            let text = fs::read_to_string(path).ok()?;
-            KeyPair::parse(&text)
-        });
-        let pair = known.unwrap_or_else(|| KeyPair::new(comment));
-        for path in [Some(&self.path), self.copy.as_ref()].into_iter().flatten() {
+        let pair = self.read().unwrap_or_else(|| KeyPair::new(comment));
+        for path in self.files() {
             self.write(path, &pair)?;
         }
         Ok(pair.public)
+    }
+
+    /// Returns the key, if there is one.
+    pub fn read(&self) -> Option<KeyPair> {
+        self.files().chain(&self.given).find_map(|path| KeyPair::parse(&fs::read_to_string(path).ok()?))
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [Some(&self.path), self.copy.as_ref()].into_iter().flatten()
     }
 
     fn write(&self, path: &Path, pair: &KeyPair) -> Result<(), Failure> {
@@ -63,7 +74,7 @@ impl Key {
     /// # Errors
     /// When a file cannot be removed.
     pub fn remove(&self) -> Result<(), Failure> {
-        for path in [Some(&self.path), self.copy.as_ref()].into_iter().flatten() {
+        for path in self.files() {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(path, &error)),
                 _ => {}
@@ -84,12 +95,24 @@ mod tests {
     #[test]
     fn a_key_outlives_the_state_directory_and_goes_with_its_machines() {
         let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let key = Key::new(folder.path(), Some(data.path().into()), "0a1b2c");
+        let key = MachinesKey::new(folder.path(), Some(data.path().into()), "0a1b2c");
         let public = key.prepare("shop").unwrap();
         fs::remove_file(key.path()).unwrap();
         assert_eq!(key.prepare("shop").unwrap(), public);
         key.remove().unwrap();
         key.remove().unwrap();
         assert_ne!(key.prepare("shop").unwrap(), public);
+    }
+
+    #[test]
+    fn a_given_key_is_taken_where_there_is_none_and_left_where_it_is() {
+        let (folder, given) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let pair = KeyPair::new("mine");
+        fs::write(given.path(), pair.private.as_bytes()).unwrap();
+        let key = MachinesKey::new(folder.path(), None, "").or_given(Some(given.path().into()));
+        assert_eq!(key.prepare("shop").unwrap(), pair.public);
+        assert_eq!(fs::read_to_string(key.path()).unwrap(), *pair.private);
+        key.remove().unwrap();
+        assert_eq!(key.read().unwrap().public, pair.public);
     }
 }
