@@ -99,7 +99,7 @@ impl Check<'_> {
         if ahead.abs() > CLOCK {
             let direction = if ahead > 0 { "ahead" } else { "behind" };
             let words = format!("has a wrong clock: {} s {direction} of this computer's", ahead.abs() / 1000);
-            let hint = format!("./orchestrator ssh {} -- timedatectl set-ntp true", self.machine.name);
+            let hint = format!("./orchestrator ssh {} -- sudo timedatectl set-ntp true", self.machine.name);
             self.problem(&CLOCK_WRONG, &words, "certificates would not be valid yet, or not any more", hint);
         }
     }
@@ -124,7 +124,7 @@ impl Check<'_> {
             self.problem(&NODE_ADDRESS_MISSING, "has no address", "no network interface holds one", hint);
         } else if !self.facts.has_default_route && !self.facts.init.is_empty() {
             let hint = format!(
-                "./orchestrator ssh {} -- ip route add default dev {}",
+                "./orchestrator ssh {} -- sudo ip route add default dev {}",
                 self.machine.name, self.facts.addresses[0].nic
             );
             let because = "K3s does not start without one; it need not lead anywhere";
@@ -141,7 +141,8 @@ impl Check<'_> {
             let ours = self.facts.k3s.units.iter().any(|unit| unit.ours) && listener.process.starts_with("k3s");
             if wanted.contains(&listener.port) && !ours {
                 let because = format!("the process `{}` listens on it", listener.process);
-                let hint = format!("./orchestrator ssh {} -- ss -ltnp sport = :{}", self.machine.name, listener.port);
+                let hint =
+                    format!("./orchestrator ssh {} -- sudo ss -ltnp sport = :{}", self.machine.name, listener.port);
                 self.problem(&PORT_TAKEN, &format!("has port {} taken", listener.port), &because, hint);
             }
         }

@@ -27,9 +27,9 @@ fn every_problem_of_every_machine_is_told_at_once() {
 
     let refused = lab.run(&["create"]).exits(3);
     let refused = refused.says("PRE-015").says("machine `s1` has port 6443 taken").says("`sshd` listens on it");
-    let refused = refused.says("ssh s1 -- ss -ltnp sport = :6443");
+    let refused = refused.says("ssh s1 -- sudo ss -ltnp sport = :6443");
     let refused = refused.says("PRE-012").says("machine `a1` has a wrong clock: ").says(" s ahead of this computer's");
-    let refused = refused.says("ssh a1 -- timedatectl set-ntp true");
+    let refused = refused.says("ssh a1 -- sudo timedatectl set-ntp true");
     let refused = refused.says("PRE-017").says("machines `s1` and `a2` have the same /etc/machine-id");
     let refused =
         refused.says("PRE-014").says("machine `a3` has no default route").says("ip route add default dev eth0");

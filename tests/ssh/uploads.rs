@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use orchestrator::effects::ssh::{Ssh, SshError, Upload};
+use orchestrator::effects::ssh::{As, Ssh, SshError, Upload};
 use orchestrator::model::Done;
 
 use crate::server::{Place, on_one_thread, sha256};
@@ -50,6 +50,29 @@ fn a_file_arrives_whole_with_its_mode_and_is_left_alone_when_it_is_there() {
         fs::write(&source, bytes(2_999_999)).unwrap();
         assert!(send(&ssh, &source, &path).await.unwrap().changed());
         assert!(fs::read(&path).unwrap() == bytes(2_999_999));
+    });
+}
+
+#[test]
+fn a_machine_without_openssl_sums_up_what_it_receives_all_the_same() {
+    let place = Place::new();
+    let programs = place.path("programs");
+    fs::create_dir(&programs).unwrap();
+    for program in fs::read_dir("/usr/bin").unwrap().map(Result::unwrap) {
+        if program.file_name() != "openssl" {
+            std::os::unix::fs::symlink(program.path(), programs.join(program.file_name())).unwrap();
+        }
+    }
+    let server = place.server(&format!("SetEnv PATH={}", programs.display()));
+    let ssh = place.ssh(&server);
+    let (source, path) = (place.path("source"), place.path("there"));
+    fs::write(&source, bytes(3_000_000)).unwrap();
+    on_one_thread(async {
+        let found = ssh.run(As::Root, "command -v openssl || command -v sha256sum", "").await.unwrap();
+        assert_eq!(found.stdout, format!("{}/sha256sum\n", programs.display()).into_bytes());
+        assert!(send(&ssh, &source, &path).await.unwrap().changed());
+        assert!(fs::read(&path).unwrap() == bytes(3_000_000));
+        assert!(!send(&ssh, &source, &path).await.unwrap().changed());
     });
 }
 

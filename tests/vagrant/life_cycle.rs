@@ -29,6 +29,7 @@ fn from_nothing_to_virtual_machines_and_back() {
     assert_eq!(project.run(&["start"]).ok().last_line(), "cluster started");
     project.is_whole();
 
+    tells_a_wrong_clock(&project);
     let boots = boots(&project);
     project.agents = 2;
     project.configure();
@@ -52,6 +53,20 @@ fn from_nothing_to_virtual_machines_and_back() {
 #[track_caller]
 fn boots(project: &Project) -> Vec<String> {
     project.machines().iter().map(|machine| project.sh(machine, BOOT)).collect()
+}
+
+/// Only a virtual machine has a clock of its own.
+#[track_caller]
+fn tells_a_wrong_clock(project: &Project) {
+    let machines = project.machines();
+    let agent = machines.iter().find(|machine| machine.name.ends_with("agent-1")).unwrap();
+    let turn = |by: &str| project.sh(agent, &format!("date -s \"@$(($(date +%s) {by}))\""));
+    turn("- 120");
+    let ran =
+        project.run(&["create"]).exits(3).says("PRE-012").says(&format!("machine `{}`", agent.name)).says("s behind");
+    assert_eq!(ran.next(), format!("./orchestrator ssh {} -- sudo timedatectl set-ntp true", agent.name), "{ran}");
+    turn("+ 120");
+    project.creates_nothing();
 }
 
 #[track_caller]

@@ -33,7 +33,7 @@ use Builder::{Buildah, Docker, Podman};
 
 /// What may be installed, best first, and the question that it answers only when it works.
 const CANDIDATES: [(Builder, &[&str]); 3] = [
-    (Docker { buildkit: false, here: false }, &["version", "--format", "{{.Server.Version}}"]),
+    (Docker { buildkit: false, here: false }, &["version", "--format", "{{.Client.Version}} {{.Server.Version}}"]),
     (Podman, &["info"]),
     (Buildah, &["info"]),
 ];
@@ -47,20 +47,20 @@ impl Builder {
         let mut said = Vec::new();
         for (found, question) in CANDIDATES {
             match works(Program::new(found.program()).args(question.iter().copied()).output().await) {
-                Ok(()) => return Ok(found.with_abilities().await),
+                Ok(answer) => return Ok(found.with_abilities(&answer).await),
                 Err(words) => said.push((found.program(), words)),
             }
         }
         Err(missing(&said, manager))
     }
 
-    async fn with_abilities(self) -> Self {
+    async fn with_abilities(self, answer: &str) -> Self {
         match self {
             Docker { .. } => {
-                let buildkit =
-                    async { works(Program::new("docker").args(["buildx", "version"]).output().await).is_ok() };
-                let (buildkit, engine) = tokio::join!(buildkit, engine());
-                Docker { buildkit, here: engine.is_some_and(|engine| engine.starts_with("unix://")) }
+                let buildx = async { works(Program::new("docker").args(["buildx", "version"]).output().await).is_ok() };
+                let (buildx, engine) = tokio::join!(buildx, engine());
+                let here = engine.is_some_and(|engine| engine.starts_with("unix://"));
+                Docker { buildkit: buildx || has_buildkit_itself(answer), here }
             }
             Podman | Buildah => self,
         }
@@ -130,7 +130,7 @@ impl Builder {
             Buildah => vec!["push".into(), reference.into(), format!("docker-archive:{path}:{reference}")],
         };
         let finished = Program::new(self.program()).args(words).patience(PATIENCE).output().await;
-        works(finished).map_err(|words| {
+        works(finished).map(drop).map_err(|words| {
             let what = format!("{} does not hand over image `{reference}`", self.program());
             let hint = format!("{} images", self.program());
             Failure::new(&IMAGE_NOT_BUILT, what).output(words).hint(hint)
@@ -216,9 +216,23 @@ async fn engine() -> Option<String> {
     Some(finished.stdout.trim().to_owned())
 }
 
-fn works(ended: Result<Finished, ExecError>) -> Result<(), String> {
+/// Whether Docker builds with BuildKit without its plugin `buildx`, by the versions of client and engine: it was a part of
+/// the client from 18.09 until 23.0, which asks for the plugin (release notes of Docker Engine 18.09 and 23.0). Debian 12
+/// and Ubuntu 22.04 have, or had, such a Docker.
+fn has_buildkit_itself(versions: &str) -> bool {
+    let number = |version: &str| -> Option<(u32, u32)> {
+        let mut numbers = version.split(['.', '-', '+']).map(str::parse);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    let mut versions = versions.split_whitespace().map(number);
+    let (client, engine) = (versions.next().flatten(), versions.next().flatten());
+    client.is_some_and(|client| ((18, 9)..(23, 0)).contains(&client)) && engine.is_some_and(|engine| engine >= (18, 9))
+}
+
+/// Returns what a program printed, if it ended well; what is wrong otherwise.
+fn works(ended: Result<Finished, ExecError>) -> Result<String, String> {
     match ended {
-        Ok(finished) if finished.status.success() => Ok(()),
+        Ok(finished) if finished.status.success() => Ok(finished.stdout),
         Ok(finished) => Err(finished.words().to_owned()),
         Err(error) if error.is_missing() => Err("not installed".into()),
         Err(error) => Err(error.to_string()),
@@ -291,6 +305,19 @@ mod tests {
         for other in ["#7 0.3 compiling", "#1 [internal] load build definition", "Stepping on", "make: [all] x", "#"] {
             assert_eq!(instruction(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn docker_has_buildkit_itself_until_it_became_a_plugin() {
+        let case = |versions, has: bool| assert_eq!(has_buildkit_itself(versions), has, "{versions}");
+        case("20.10.24+dfsg1 20.10.24+dfsg1", true);
+        case("18.09.0 18.09.0", true);
+        case("22.06.0-beta.0 24.0.5", true);
+        case("18.06.3-ce 18.06.3-ce", false);
+        case("20.10.24 17.12.1-ce", false);
+        case("23.0.0 23.0.0", false);
+        case("28.2.2 20.10.24+dfsg1", false);
+        case("", false);
     }
 
     #[test]

@@ -7,7 +7,13 @@ folder=${path%/*}
 parts=$folder/.${path##*/}.part
 part=$parts.$$
 
-is_it() { test "$(wc -c <"$1")" -eq "$size" && test "$(sha256sum <"$1")" = "$sum  -"; }
+# OpenSSL uses the processor's own instructions for it, which coreutils does not: it takes a quarter of the time.
+if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then
+    digest() { openssl dgst -sha256 -r | cut -c 1-64; }
+else
+    digest() { sha256sum | cut -c 1-64; }
+fi
+is_it() { test "$(wc -c <"$1")" -eq "$size" && test "$(digest <"$1")" = "$sum"; }
 fail() { rm -f "$part"; echo "$1" >&2; exit 1; }
 
 if test -f "$path" && test ! -L "$path" && is_it "$path"; then
@@ -32,9 +38,9 @@ store() {
     done
 }
 # Summed up while the next 8 MiB come: `tee` would hand over 8 KiB at a time, at half the speed.
-received=$(store | { exec 3<"$part" && while read -r _; do cat <&3; done; } | sha256sum)
+received=$(store | { exec 3<"$part" && while read -r _; do cat <&3; done; } | digest)
 arrived=$(wc -c <"$part") || fail "cannot write $part"
-if test "$arrived" -ne "$size" || test "$received" != "$sum  -"; then
+if test "$arrived" -ne "$size" || test "$received" != "$sum"; then
     fail "$((arrived)) of $size bytes arrived, or not as they were sent"
 fi
 chmod "$mode" "$part" || fail "cannot set the mode of $part"

@@ -42,7 +42,7 @@ const SIGNS: &[Sign] = &[
         entry: &DATASTORE_FOREIGN,
         hopeless: true,
         because: "the machine holds the data of a cluster that was begun with another token",
-        hint: "./orchestrator ssh {machine} -- ls -l /var/lib/rancher/k3s/server/db",
+        hint: "./orchestrator ssh {machine} -- sudo ls -l /var/lib/rancher/k3s/server/db",
     },
     Sign {
         words: &["not authorized", "401 Unauthorized", "invalid token", "Unauthorized"],
@@ -63,14 +63,14 @@ const SIGNS: &[Sign] = &[
         entry: &PORT_TAKEN,
         hopeless: true,
         because: "another program listens on a port that K3s needs",
-        hint: "./orchestrator ssh {machine} -- ss -ltnp",
+        hint: "./orchestrator ssh {machine} -- sudo ss -ltnp",
     },
     Sign {
         words: &["flag provided but not defined", "unknown flag", "failed to parse kubelet flag", "unknown command"],
         entry: &SETTING_REFUSED,
         hopeless: true,
         because: "this release of K3s does not know a setting of `[k3s.config]`",
-        hint: "./orchestrator ssh {machine} -- cat /etc/rancher/k3s/config.yaml",
+        hint: "./orchestrator ssh {machine} -- sudo cat /etc/rancher/k3s/config.yaml",
     },
     Sign {
         words: &["too many learner members"],
