@@ -75,6 +75,13 @@ impl Shop {
         self.lab.env("DOCKER_HOST", &socket);
     }
 
+    /// Has Docker be one that builds without BuildKit.
+    fn lose_buildkit(&self) {
+        let old = "#!/bin/sh\ncase $1 in\n    version) echo '23.0.0 23.0.0' ;;\n    buildx) exit 1 ;;\n    \
+                   *) PATH=${PATH#*:} exec docker \"$@\" ;;\nesac\n";
+        program(&self.lab.path("programs/docker"), old);
+    }
+
     /// Writes the file that the last layer is made of.
     fn program(&self, text: &str) {
         fs::write(self.lab.path("image/program"), text).unwrap();
@@ -122,16 +129,21 @@ impl Shop {
     }
 }
 
-/// Returns a PATH where Podman and Buildah are installed and do not work: whatever this computer has, Docker builds.
+/// Returns a PATH where Podman and Buildah are installed and do not work: whatever this computer has, Docker builds. Of
+/// several clients of Docker, the one that came with the engine comes first.
 fn without_other_builders(lab: &Lab) -> String {
     let folder = lab.path("programs");
     fs::create_dir(&folder).unwrap();
     for name in ["podman", "buildah"] {
-        let program = folder.join(name);
-        fs::write(&program, "#!/bin/sh\necho 'out of order' >&2\nexit 125\n").unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        program(&folder.join(name), "#!/bin/sh\necho 'out of order' >&2\nexit 125\n");
     }
-    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+    format!("{}:/usr/bin:{}", folder.display(), std::env::var("PATH").unwrap())
+}
+
+/// Writes a script that can be run.
+fn program(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn socket() -> String {
@@ -202,6 +214,19 @@ fn an_image_is_built_and_every_machine_has_it_before_it_is_used() {
     shop.lab.run(&["create"]).ok();
     shop.is_everywhere(&second);
     assert_eq!(shop.sent().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a2"]);
+}
+
+#[test]
+fn docker_builds_with_buildkit_where_it_has_it_and_without_it_elsewhere() {
+    let shop = Shop::new(0);
+    let built = || shop.lab.run(&["build", "-o", "json"]).ok();
+    built().says("with Docker with BuildKit").says("[2/2] COPY program /");
+    shop.lose_buildkit();
+    shop.program("echo two");
+    built().says("with Docker").says_not("BuildKit").says("3/4 COPY program /");
+    shop.program("echo three");
+    fs::write(shop.lab.path("image/Dockerfile"), "FROM scratch\nCOPY absent /\n").unwrap();
+    shop.lab.run(&["build"]).exits(7).says("IMG-003").says("absent").says_not("DEPRECATED");
 }
 
 /// Speaks to Docker's engine over TCP, as to one on another computer, whose loopback is not this one's.
