@@ -78,9 +78,9 @@ fn wants_password(said: &str) -> bool {
     said.contains("sudo") && (said.contains("password") || said.contains("authentication"))
 }
 
-/// Returns sudo's last line.
+/// Returns the line in which sudo refuses: others of a lecture may come before it, and of a mail to the administrator after.
 fn words(said: &str) -> String {
-    said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or(said).trim().to_owned()
+    said.lines().rfind(|line| refuses(line)).unwrap_or(said).trim().to_owned()
 }
 
 async fn try_password(connection: &Connection, password: &str) -> Result<(bool, String), SshError> {
@@ -121,6 +121,7 @@ mod tests {
         assert!(refuses("ann is not in the sudoers file."));
         assert!(refuses("Sorry, user ann is not allowed to execute '/usr/bin/true' as root on host."));
         assert!(!wants_password("This account is currently not available."));
-        assert_eq!(words("\nann is not in the sudoers file.\n"), "ann is not in the sudoers file.");
+        let said = "\nann is not in the sudoers file.\nThis incident has been reported to the administrator.\n";
+        assert_eq!(words(said), "ann is not in the sudoers file.");
     }
 }
