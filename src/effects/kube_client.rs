@@ -1,5 +1,7 @@
 //! The real Kubernetes API, through kube-rs's client.
 
+mod discovery;
+
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use async_trait::async_trait;
@@ -105,47 +107,6 @@ impl KubeClient {
         let namespace = served.namespaced.then_some(object.namespace.as_str());
         Ok(format!("{}/{}", collection(&served, namespace), object.name))
     }
-
-    async fn discover(&self) -> Result<Vec<ServedKind>, KubeError> {
-        let mut kinds = Vec::new();
-        for path in ["/api", "/apis"] {
-            let request = Request::get(path)
-                .header(
-                    http::header::ACCEPT,
-                    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
-                     application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
-                )
-                .body(Vec::new())
-                .map_err(|error| KubeError::Unreachable(error.to_string()))?;
-            let groups = within(self.client.request::<Value>(request)).await?;
-            kinds.extend(served_kinds(&groups));
-        }
-        Ok(kinds)
-    }
-}
-
-/// Reads an aggregated discovery document (apidiscovery.k8s.io/v2).
-fn served_kinds(groups: &Value) -> Vec<ServedKind> {
-    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut kinds = Vec::new();
-    for group in items(&groups["items"]) {
-        let name = text(&group["metadata"]["name"]);
-        for version in items(&group["versions"]) {
-            let number = text(&version["version"]);
-            let api_version = if name.is_empty() { number } else { format!("{name}/{number}") };
-            for resource in items(&version["resources"]) {
-                kinds.push(ServedKind {
-                    api_version: api_version.clone(),
-                    kind: text(&resource["responseKind"]["kind"]),
-                    plural: text(&resource["resource"]),
-                    namespaced: resource["scope"] == "Namespaced",
-                    verbs: items(&resource["verbs"]).iter().map(text).collect(),
-                });
-            }
-        }
-    }
-    kinds
 }
 
 fn collection(served: &ServedKind, namespace: Option<&str>) -> String {
@@ -275,10 +236,19 @@ impl Kube for KubeClient {
     }
 
     async fn evict(&self, namespace: &str, pod: &str) -> Result<(), KubeError> {
-        let eviction =
-            json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}});
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction");
-        self.send(Method::POST, &path, "application/json", eviction.to_string().into_bytes()).await.map(drop)
+        let evict = async |version: &str| {
+            let metadata = json!({"name": pod, "namespace": namespace});
+            let eviction = json!({"apiVersion": version, "kind": "Eviction", "metadata": metadata});
+            self.send(Method::POST, &path, "application/json", eviction.to_string().into_bytes()).await.map(drop)
+        };
+        match evict("policy/v1").await {
+            // Before Kubernetes 1.22 (kubernetes.io/docs/reference/using-api/deprecation-guide).
+            Err(KubeError::Refused(400, words)) if words.contains("no kind \"Eviction\" is registered") => {
+                evict("policy/v1beta1").await
+            }
+            answer => answer,
+        }
     }
 
     async fn logs(&self, namespace: &str, pod: &str, query: &LogQuery) -> Result<String, KubeError> {
