@@ -170,8 +170,9 @@ impl Lab {
         let (version, folder) = (&self.version, artifacts(&self.version));
         let text = format!(
             "version = 1\n[cluster]\nname = \"rack\"\nprovider = \"ssh\"\n[k3s]\nversion = \"{version}\"\n\
-             artifacts = \"{}\"\n[k3s.config]\n{}\n{hosts}{}",
+             artifacts = \"{}\"\n[k3s.config]\n{}{}\n{hosts}{}",
             folder.display(),
+            release::settings(),
             self.settings,
             self.sections
         );

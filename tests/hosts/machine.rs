@@ -1,6 +1,9 @@
 use std::time::{Duration, Instant};
 
-use crate::docker::{docker, try_docker, unique};
+use crate::{
+    docker::{docker, try_docker, unique},
+    release,
+};
 
 /// What a container needs for systemd and K3s to run in it.
 const CAPABILITIES: [&str; 12] = [
@@ -60,6 +63,9 @@ impl Machine {
             words.extend(["--security-opt", option]);
         }
         words.extend(["--cgroupns=private", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"]);
+        if release::real_is_tested() {
+            words.extend(["--device", "/dev/kmsg"]); // the kubelet reads there which processes the kernel ended
+        }
         words.extend(place.options);
         words.push("orchestrator-rig/machine:now");
         docker(&words);

@@ -20,10 +20,22 @@ fn real() -> Option<PathBuf> {
     std::env::var_os("ORCHESTRATOR_TEST_K3S").map(PathBuf::from)
 }
 
+/// What `[k3s.config]` must say for a real K3s on these machines: containers have no file system that containerd's
+/// overlays could lie on, and nothing here can be pulled, so what is not needed is not asked for.
+pub fn settings() -> &'static str {
+    let real = "disable = [\"servicelb\", \"traefik\"]\nsnapshotter = \"native\"\n";
+    if real_is_tested() { real } else { "" }
+}
+
+/// Whether a real K3s is tested with.
+pub fn real_is_tested() -> bool {
+    real().is_some()
+}
+
 /// Ends a test that orders faults or other releases of K3s, where no stand-in plays it.
 #[track_caller]
 pub fn needs_stand_in() {
-    assert!(real().is_none(), "this test needs the stand-in for K3s: `--skip stand_in` leaves it out");
+    assert!(!real_is_tested(), "this test needs the stand-in for K3s: `--skip stand_in` leaves it out");
 }
 
 /// The version of the K3s that the tests begin with.
@@ -45,8 +57,8 @@ pub fn artifacts(version: &str) -> PathBuf {
         return folder;
     }
     fs::create_dir_all(&folder).unwrap();
-    let mut binary = if real().is_some() { fs::read(&source).unwrap() } else { stripped(&source, &folder) };
-    if real().is_none() && version != RELEASE {
+    let mut binary = if real_is_tested() { fs::read(&source).unwrap() } else { stripped(&source, &folder) };
+    if !real_is_tested() && version != RELEASE {
         binary.extend(format!("\nK3S-STAND-IN-VERSION={version}\n").bytes());
     }
     let (arch, name) = if cfg!(target_arch = "aarch64") { ("arm64", "k3s-arm64") } else { ("amd64", "k3s") };
