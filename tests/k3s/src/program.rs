@@ -101,12 +101,18 @@ fn serve(command: Who, arguments: &[String]) -> Result<(), Fatal> {
         };
         tokio::select! {
             end = run => end,
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Err(ended(command)),
+            _ = interrupt.recv() => Err(ended(command)),
         }
     });
     runtime.shutdown_background();
     end
+}
+
+/// What a K3s says that was told to end, before it ends with status 1 (seen of v1.21.2).
+fn ended(command: Who) -> Fatal {
+    let words = if command == Who::Agent { "flannel exited: <nil>" } else { "controllers exited" };
+    Fatal(words.into())
 }
 
 /// Becomes the machine's `kubectl`, with K3s's kubeconfig unless another one is set; returns why it could not.
