@@ -138,6 +138,12 @@ impl Kube for FakeKube {
         gone.map(drop).ok_or_else(|| KubeError::NotFound(format!("{object} not found")))
     }
 
+    async fn forget_pod(&self, namespace: &str, pod: &str) -> Result<(), KubeError> {
+        let object =
+            ObjectRef { api_version: "v1".into(), kind: "Pod".into(), namespace: namespace.into(), name: pod.into() };
+        self.delete(&object).await
+    }
+
     async fn evict(&self, _: &str, _: &str) -> Result<(), KubeError> {
         Ok(())
     }

@@ -175,6 +175,9 @@ pub trait Kube {
     /// Deletes in the background (dependents after the object).
     async fn delete(&self, object: &ObjectRef) -> Result<(), KubeError>;
 
+    /// Removes a pod whose node is gone: there is nobody who could end it first.
+    async fn forget_pod(&self, namespace: &str, pod: &str) -> Result<(), KubeError>;
+
     /// Ends a pod unless a disruption budget forbids it.
     async fn evict(&self, namespace: &str, pod: &str) -> Result<(), KubeError>;
 

@@ -235,6 +235,11 @@ impl Kube for KubeClient {
         self.send(Method::DELETE, &path, "application/json", Vec::new()).await.map(drop)
     }
 
+    async fn forget_pod(&self, namespace: &str, pod: &str) -> Result<(), KubeError> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}?gracePeriodSeconds=0");
+        self.send(Method::DELETE, &path, "application/json", Vec::new()).await.map(drop)
+    }
+
     async fn evict(&self, namespace: &str, pod: &str) -> Result<(), KubeError> {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction");
         let evict = async |version: &str| {

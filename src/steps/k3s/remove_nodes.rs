@@ -34,14 +34,14 @@ pub async fn remove_nodes(
             }
             if machine.state == MachineState::Unreachable {
                 scope.warn("it does not answer: it would join again if it came back, because its K3s stays on it");
-                delete_node(kube, machine.name()).await?;
+                delete_node(scope, kube, machine.name()).await?;
                 return provider.give_up(machine).await.map(Done::Changed);
             }
             if machine.role == Role::Server {
                 // A server that lives when its member is removed would join again.
                 provider.host(machine).stop_unit(machine.role.unit()).await?;
             }
-            delete_node(kube, machine.name()).await?;
+            delete_node(scope, kube, machine.name()).await?;
             provider.destroy(machine).await
         };
         for server in &servers {
