@@ -97,8 +97,8 @@ impl Check<'_> {
     fn clock(&mut self) {
         let ahead = self.facts.clock_ahead;
         if ahead.abs() > CLOCK {
-            let direction = if ahead > 0 { "ahead" } else { "behind" };
-            let words = format!("has a wrong clock: {} s {direction} of this computer's", ahead.abs() / 1000);
+            let direction = if ahead > 0 { "ahead of" } else { "behind" };
+            let words = format!("has a wrong clock: {} s {direction} this computer's", ahead.abs() / 1000);
             let hint = format!("./orchestrator ssh {} -- sudo timedatectl set-ntp true", self.machine.name);
             self.problem(&CLOCK_WRONG, &words, "certificates would not be valid yet, or not any more", hint);
         }
