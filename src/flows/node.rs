@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use futures::future::try_join;
+
 use super::Context;
 use crate::{
     effects::{kube::Kube, state_directory::State},
@@ -10,6 +12,7 @@ use crate::{
     plan::preflight::lost_id,
     steps::{
         k3s::{
+            await_api::await_api,
             await_nodes::await_nodes,
             begin_cluster::begin_cluster,
             check_machines::check_machines,
@@ -17,8 +20,10 @@ use crate::{
             fetch_k3s::fetch_k3s,
             forget_rebuilt_nodes::{forget_rebuilt_nodes, is_empty},
             install_k3s::{Parts, install_k3s},
+            join_agents::join_agents,
             join_servers::join_servers,
             roll_nodes::roll_nodes,
+            start_first_server::start_first_server,
             write_kubeconfig::write_kubeconfig,
         },
         reach_machines::reach_machines,
@@ -41,7 +46,7 @@ pub async fn nodes_from(context: &Context<'_>, machines: &[Machine], max_unavail
     let id = cluster_id(context, &reached)?;
     check_machines(run, cluster, &id, &reached).await?; // nothing is written before all can do it
     let release = fetch_k3s(run, view.release, cluster, &reached).await?;
-    let joined = begin_cluster(run, provider, &reached, &context.state.token).await?;
+    let joined = begin_cluster(run, provider, cluster, &id, &reached, &context.state.token).await?;
     let parts = Parts { provider, cluster, id: &id, joined: &joined, release: &release, machines: &reached };
     let rebuilt = reached.iter().any(is_empty);
     let other_release = reached.iter().any(|reached| has_other_release(reached, &release));
@@ -55,8 +60,11 @@ pub async fn nodes_from(context: &Context<'_>, machines: &[Machine], max_unavail
         }
     }
     let staged = install_k3s(run, &parts).await?;
-    join_servers(run, &parts, &staged).await?;
+    start_first_server(run, &parts, &staged).await?;
     let kube = connect(context, api_server(context, &reached, parts.lead())).await?;
+    await_api(run, kube.as_ref()).await?;
+    let servers = join_servers(run, &parts, &staged);
+    let ((), staged) = try_join(servers, join_agents(run, &parts, kube.as_ref(), staged.clone())).await?;
     let machines: Vec<_> = reached.iter().map(|reached| reached.machine.clone()).collect();
     await_nodes(run, provider, kube.as_ref(), &staged, parts.lead()).await?;
     roll_nodes(run, &parts, kube.as_ref(), &staged, max_unavailable).await?;

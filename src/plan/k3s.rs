@@ -56,13 +56,7 @@ impl NodeFiles<'_> {
     /// Returns the files that K3s starts with, the large ones first.
     pub fn files(&self) -> Vec<RemoteFile> {
         let machine = &self.reached.machine;
-        let owner = Owner {
-            id: self.id.into(),
-            cluster: self.cluster.name.clone(),
-            machine: machine.name.clone(),
-            role: machine.role,
-        };
-        let mut files = vec![text(CLUSTER, 0o600, format!("{owner}\n"))];
+        let mut files = vec![owner(self.cluster, self.id, machine)];
         files.extend(self.release.iter().enumerate().map(|(index, file)| self.released(index, file)));
         let unit = match machine.role {
             Role::Server => SERVER_UNIT,
@@ -80,6 +74,14 @@ impl NodeFiles<'_> {
         let content = Content::Release { version: self.cluster.k3s.version.clone(), file: file.clone() };
         RemoteFile { path, mode, content }
     }
+}
+
+/// Returns the file that says whose machine it is, for the cluster with this id. It comes before every other, so that what
+/// was put on a machine is found, whatever became of the run that did so.
+pub fn owner(cluster: &Cluster, id: &str, machine: &Machine) -> RemoteFile {
+    let owner =
+        Owner { id: id.into(), cluster: cluster.name.clone(), machine: machine.name.clone(), role: machine.role };
+    text(CLUSTER, 0o600, format!("{owner}\n"))
 }
 
 fn text(path: &str, mode: u32, text: String) -> RemoteFile {

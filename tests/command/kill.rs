@@ -95,7 +95,7 @@ fn a_rehearsal_that_was_killed_is_stopped_and_create_brings_it_back() {
 #[test]
 fn a_rehearsal_that_is_killed_during_create_ends_it_with_a_way_on() {
     let sandbox = Sandbox::shipped();
-    for step in ["reach-machines", "join-servers", "await-nodes", "apply-manifests", "wait-for-rollout"] {
+    for step in ["reach-machines", "start-first-server", "await-nodes", "apply-manifests", "wait-for-rollout"] {
         let create = sandbox.spawn(&["create"]);
         eventually(step, || sandbox.last_run().filter(|log| log.contains(step)));
         for endpoint in sandbox.rehearsals() {

@@ -65,3 +65,20 @@ fn every_option_has_a_variable() {
     assert_eq!(sandbox.run(&["create"]).ok().finished()["message"], "cluster created");
     assert_eq!(sandbox.run(&["status"]).ok().json()["cluster"], "other");
 }
+
+/// The titles of the steps that a screen shows, in order of their names: some run side by side.
+fn titles(screen: &str) -> Vec<&str> {
+    let mut titles: Vec<_> =
+        screen.lines().filter_map(|line| line.strip_prefix(" ok ")?.split_once(':').map(|(title, _)| title)).collect();
+    titles.sort_unstable();
+    titles
+}
+
+#[test]
+fn the_session_in_the_readme_has_the_steps_of_today() {
+    let sandbox = Sandbox::shipped();
+    let ran = sandbox.run(&["create"]).ok();
+    let readme = include_str!("../../README.md");
+    let session = readme.split("<!-- session -->").nth(1).unwrap().split("```").nth(1).unwrap();
+    assert_eq!(titles(session), titles(&ran.stderr), "{ran}");
+}

@@ -25,7 +25,7 @@ fn machines_come_and_go() {
     lab.is_whole();
     assert_eq!(restarted(&before, &lab.invocations()), [""; 0]);
 
-    lab.kubectl("create deployment web --image=web --replicas=6");
+    lab.kubectl(&format!("create deployment web --image={} --replicas=6", lab.image()));
     lab.kubectl("rollout status deployment web --timeout=60s");
     assert!(lab.kubectl("get pods -o wide").contains(" a2 "));
     let gone = lab.take_out("a2");

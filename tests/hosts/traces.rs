@@ -83,3 +83,16 @@ fn a_run_that_was_cut_off_is_cleaned_up_without_the_state_directory() {
         is_as_before(machine, before);
     }
 }
+
+#[test]
+fn an_upload_that_was_cut_off_is_cleaned_up() {
+    let lab = Lab::new(1, 1);
+    let before: Vec<_> = lab.machines.iter().map(snapshot).collect();
+    let running = lab.spawn(&["create", "-o", "json"]);
+    running.until_it_says("\"kind\":\"progressed\",\"step\":\"install-k3s\"");
+    running.kill();
+    lab.run(&["destroy", "--yes"]).ok();
+    for (machine, before) in lab.machines.iter().zip(&before) {
+        is_as_before(machine, before);
+    }
+}

@@ -149,17 +149,23 @@ impl RemoteHost {
         Failure::new(&DISK_FULL, format!("machine `{name}` has a full disk")).because(error).hint(hint)
     }
 
-    async fn put_texts(&self, files: &[(&RemoteFile, &str)]) -> Result<Vec<String>, Failure> {
+    /// Has these files, each with its text and the SHA-256 of it, on the machine, and takes them off the list. Returns the
+    /// paths that changed.
+    async fn put_texts(&self, files: &mut Vec<(&RemoteFile, &str, String)>) -> Result<Vec<String>, Failure> {
         if files.is_empty() {
             return Ok(Vec::new());
         }
-        let line = |(file, text): &(&RemoteFile, &str)| {
+        let line = |(file, text, _): &(&RemoteFile, &str, String)| {
             let body = if text.is_empty() { "-".into() } else { BASE64_STANDARD.encode(text) };
             format!("{:o} {body} {}\n", file.mode, file.path)
         };
         let input: String = files.iter().map(line).collect();
         let changed = self.ssh.run(As::Root, PUT, input).await;
-        Ok(self.checked("write files", changed)?.lines().map(str::to_owned).collect())
+        let changed = self.checked("write files", changed)?.lines().map(str::to_owned).collect();
+        for (file, _, sum) in files.drain(..) {
+            self.learn(file, sum);
+        }
+        Ok(changed)
     }
 
     fn is_known(&self, file: &RemoteFile, sha256: &str) -> bool {
@@ -193,6 +199,8 @@ impl Host for RemoteHost {
                     if self.is_known(file, &local.sha256) {
                         continue;
                     }
+                    // In the order of the files: what says whose machine it is comes before what would be left on it.
+                    changed.extend(self.put_texts(&mut texts).await?);
                     let upload =
                         Upload { source: &local.path, path: &file.path, mode: file.mode, sha256: &local.sha256 };
                     let sent = self.ssh.upload(upload, &|sent| progress(sent, local.size)).await;
@@ -206,11 +214,7 @@ impl Host for RemoteHost {
                 }
             }
         }
-        let lines: Vec<_> = texts.iter().map(|(file, text, _)| (*file, *text)).collect();
-        changed.extend(self.put_texts(&lines).await?);
-        for (file, _, sum) in texts {
-            self.learn(file, sum);
-        }
+        changed.extend(self.put_texts(&mut texts).await?);
         Ok(Done::when(!changed.is_empty(), changed))
     }
 

@@ -46,6 +46,8 @@ const ADDONS: [Addon; 3] = [
 ];
 
 const NAMESPACE: &str = "kube-system";
+/// The address of the cluster's name server.
+const DNS: &str = "10.43.0.10";
 
 /// Makes what is missing of the components that are not disabled.
 pub fn install(cx: &mut Context) {
@@ -55,13 +57,14 @@ pub fn install(cx: &mut Context) {
         cx.create("ServiceAccount", new_object("ServiceAccount", NAMESPACE, addon.name));
         cx.create_sparse("Deployment", deployment(addon));
     }
+    cx.create("ConfigMap", cluster_dns());
     if enabled("coredns") {
         let ports = json!([
             {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
             {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
             {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
         ]);
-        service(cx, "kube-dns", "kube-dns", cluster_ip("10.43.0.10", ports));
+        service(cx, "kube-dns", "kube-dns", cluster_ip(DNS, ports));
     }
     if enabled("metrics-server") {
         let ports = json!([{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 10250}]);
@@ -70,6 +73,13 @@ pub fn install(cx: &mut Context) {
     if enabled("local-storage") {
         storage_class(cx);
     }
+}
+
+/// What K3s's server tells nodes of the cluster's names.
+fn cluster_dns() -> Value {
+    let mut map = new_object("ConfigMap", NAMESPACE, "cluster-dns");
+    map["data"] = json!({"clusterDNS": DNS, "clusterDomain": "cluster.local"});
+    map
 }
 
 fn service(cx: &mut Context, name: &str, app: &str, mut spec: Value) {

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::{install_k3s::Staged, unit};
 use crate::{
     effects::kube::{Kube, KubeError, nodes},
-    engine::{Patience, Run, Scope, Seen, Step},
-    failure::{API_NOT_READY, Failure, NODE_NEVER_JOINED, NODE_NOT_READY},
+    engine::{Patience, Run, Seen, Step},
+    failure::{Failure, NODE_NEVER_JOINED, NODE_NOT_READY},
     model::{Done, Machine, NodeStatus},
     providers::Provider,
 };
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How many machines are looked at at the same time.
 const PARALLEL: usize = 16;
 
-/// Returns when the API is ready and so is every machine's node, by name.
+/// Returns when every machine's node is ready, by name.
 ///
 /// # Errors
 /// The machines whose nodes do not come, each with the cause.
@@ -37,7 +37,6 @@ pub async fn await_nodes(
     lead: &Machine,
 ) -> Result<(), Failure> {
     run.step(STEP, async |scope| {
-        await_api(scope, kube).await?;
         let patience = Patience {
             what: format!("{} nodes to be ready", staged.len()),
             within: WITHIN,
@@ -82,21 +81,6 @@ fn shown(missing: &[(Machine, String)]) -> String {
     let more = words.len().saturating_sub(SHOWN);
     let first = words[..words.len() - more].join("; ");
     if more == 0 { first } else { format!("{first}; and {more} more") }
-}
-
-async fn await_api(scope: &Scope<'_>, kube: &dyn Kube) -> Result<(), Failure> {
-    let patience = Patience {
-        what: "the Kubernetes API to be ready".into(),
-        within: WITHIN,
-        every: EVERY,
-        failure: &API_NOT_READY,
-    };
-    scope
-        .until(&patience, async || match kube.ready().await {
-            Ok(()) => Ok(Seen::Ready(())),
-            Err(error) => Ok(Seen::NotYet(error.to_string())),
-        })
-        .await
 }
 
 async fn unready(kube: &dyn Kube, staged: &[Staged]) -> Result<Vec<(Machine, String)>, KubeError> {

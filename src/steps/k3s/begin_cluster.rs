@@ -3,7 +3,10 @@ use crate::{
     engine::{Run, Step},
     failure::{BUG, Failure},
     model::{Content, Done, Reached, RemoteFile, Role},
-    plan::k3s::{CA, CA_KEY, FULL_TOKEN, full_token, secret_of},
+    plan::{
+        self,
+        k3s::{CA, CA_KEY, FULL_TOKEN, full_token, owner, secret_of},
+    },
     providers::Provider,
 };
 
@@ -25,14 +28,16 @@ impl Cluster {
     }
 }
 
-/// Returns the server that others join through and the token they join with. Where no server holds a datastore, the
-/// first one is given a CA: so its hash is known before K3s runs, and agents can start beside the server.
+/// Returns the server that others join through and the token they join with, of the `wanted` cluster with this `id`. Where no server holds a datastore, the
+/// first one is given a CA: so its hash is known before K3s runs, and agents get their files beside the server.
 ///
 /// # Errors
 /// When a server does not answer.
 pub async fn begin_cluster(
     run: &Run,
     provider: &dyn Provider,
+    wanted: &plan::cluster::Cluster,
+    id: &str,
     machines: &[Reached],
     secret: &str,
 ) -> Result<Cluster, Failure> {
@@ -46,7 +51,8 @@ pub async fn begin_cluster(
         {
             return Ok(Done::Unchanged(cluster(token.trim().into())));
         }
-        let ca = ca(host.as_ref(), lead.facts.k3s.server_data).await?;
+        let owner = owner(wanted, id, &lead.machine);
+        let ca = ca(host.as_ref(), owner, lead.facts.k3s.server_data).await?;
         Ok(ca.map(|ca| cluster(full_token(&ca, secret))))
     })
     .await
@@ -61,7 +67,7 @@ fn lead<'r>(servers: &[&'r Reached]) -> Option<&'r Reached> {
 
 /// Returns the CA that K3s will use or uses, as PEM. The key is written first: a certificate without one, which a run
 /// left that was cut off, would be replaced by K3s.
-async fn ca(host: &dyn Host, in_use: bool) -> Result<Done<String>, Failure> {
+async fn ca(host: &dyn Host, owner: RemoteFile, in_use: bool) -> Result<Done<String>, Failure> {
     let there = host.read(CA).await?;
     let usable = in_use || host.read(CA_KEY).await?.is_some();
     if let Some(ca) = there.filter(|_| usable) {
@@ -70,6 +76,6 @@ async fn ca(host: &dyn Host, in_use: bool) -> Result<Done<String>, Failure> {
     let made = certificate_authority::generate("k3s-server-ca");
     let file =
         |path: &str, mode, text: &str| RemoteFile { path: path.into(), mode, content: Content::Text(text.into()) };
-    host.put(&[file(CA_KEY, 0o600, &made.key), file(CA, 0o644, &made.certificate)], &|_, _| {}).await?;
+    host.put(&[owner, file(CA_KEY, 0o600, &made.key), file(CA, 0o644, &made.certificate)], &|_, _| {}).await?;
     Ok(Done::Changed(made.certificate))
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::begin_cluster;
 use crate::{
     effects::host::Host,
-    engine::{Run, Scope, Step},
+    engine::{Named, Run, Scope, Step},
     failure::{ARTIFACTS_UNUSABLE, Failure},
     model::{Content, Done, Machine, Reached, ReleaseFile, RemoteFile, Role},
     plan::{
@@ -39,12 +39,18 @@ pub struct Staged {
     pub since: Option<i64>,
 }
 
+impl Named for Staged {
+    fn name(&self) -> &str {
+        &self.reached.machine.name
+    }
+}
+
 /// What remains to be done with a machine's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// It was told to start, or runs as it should.
     Started,
-    /// It joins etcd, which takes one new member at a time.
+    /// Another has to be up before it: it joins etcd, which takes one new member at a time, or is an agent.
     Waits,
     /// It runs with other settings or another binary.
     Outdated,
@@ -55,6 +61,16 @@ impl Parts<'_> {
     pub fn lead(&self) -> &Machine {
         let lead = self.machines.iter().find(|reached| reached.machine.name == self.joined.lead);
         &lead.expect("the lead is one of the machines").machine
+    }
+
+    /// Whether a machine's unit is to be started later than others: all but the lead that join a cluster anew, and agents
+    /// of one whose lead is not up.
+    fn waits(&self, reached: &Reached) -> bool {
+        let machine = &reached.machine;
+        match machine.role {
+            Role::Server => machine.name != self.joined.lead && !reached.facts.k3s.server_data,
+            Role::Agent => !self.machines.iter().any(|other| other.machine.name == self.joined.lead && other.runs()),
+        }
     }
 
     fn files(&self, reached: &Reached) -> Vec<RemoteFile> {
@@ -90,7 +106,7 @@ impl Parts<'_> {
 }
 
 /// Has K3s on every machine, all at the same time, and starts what need not wait for another: the server that others
-/// join through, servers that were members before, and agents, which wait for the server themselves.
+/// join through, servers that were members before, and agents of a server that is up.
 ///
 /// # Errors
 /// The machines that could not be given what they need.
@@ -117,7 +133,7 @@ async fn install(parts: &Parts<'_>, reached: &Reached, scope: &Scope<'_>) -> Res
         let state = if same { State::Started } else { State::Outdated };
         return Ok(Done::when(put.changed(), Staged { since: reached.facts.since, ..staged(state) }));
     }
-    if machine.role == Role::Server && machine.name != parts.joined.lead && !k3s.server_data {
+    if parts.waits(reached) {
         return Ok(Done::when(put.changed(), staged(State::Waits)));
     }
     let since = start(host.as_ref(), machine, &fingerprint).await?;

@@ -21,12 +21,6 @@ pub const STEP: Step = Step { id: "roll-nodes", title: "Restart nodes with what 
 const WITHIN: Duration = Duration::from_secs(300);
 const EVERY: Duration = Duration::from_millis(200);
 
-impl Named for &Staged {
-    fn name(&self) -> &str {
-        &self.reached.machine.name
-    }
-}
-
 /// Restarts the nodes that run with other settings or another release than they shall: servers one at a time, then
 /// agents, `max_unavailable` at a time. Each is drained first where its pods have somewhere to go, and takes pods again
 /// once it is ready. A roll that was cut off is continued by the next run.

@@ -66,6 +66,9 @@ pub fn ctr(arguments: &[String]) -> Result<String, String> {
         }
     }
     match words[..] {
+        [] if arguments.iter().any(|word| word == "--version") => {
+            Ok("ctr github.com/k3s-io/containerd v2.1.4-k3s1\n".into())
+        }
         ["version"] => connect(namespace).map(|_| "Client:\n  Version:  v2.1.4-k3s1\n".into()),
         ["images" | "image" | "i", "import", file] => import(&connect(namespace)?, file),
         ["images" | "image" | "i", "ls" | "list"] => Ok(list(&connect(namespace)?, quiet)),
