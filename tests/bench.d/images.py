@@ -37,6 +37,8 @@ spec:
 def images(table, setup):
     with rack.rack(setup.binary) as one, rig.machines(setup.repository, MACHINES, one.key) as machines:
         one.environment["DOCKER_HOST"] = f"unix://{machines.engine}/docker.sock"
+        # Of several clients of Docker, the one that came with the engine.
+        one.environment["PATH"] = f"/usr/bin:{one.environment['PATH']}"
         one.reach(machines.all)
         machines.pace("fast")
         shop = Shop(one, machines)

@@ -61,9 +61,9 @@ class Rack:
         command = ["scp", "-q", "-F", self.file("config"), source, f"{self.address}:{path}"]
         return run(command, self.folder, self.environment)
 
-    def configure(self, machines, artifacts):
-        """The first machine is the server."""
-        text = CONFIG.format(version=VERSION, artifacts=artifacts)
+    def configure(self, machines, artifacts, version=VERSION, settings=""):
+        """The first machine is the server; `settings` are those of `[k3s.config]`."""
+        text = CONFIG.format(version=version, artifacts=artifacts) + f"[k3s.config]\n{settings}\n"
         for place, machine in enumerate(machines):
             role = "agent" if place else "server"
             text += HOST.format(name=machine.name, role=role, address=machine.address)

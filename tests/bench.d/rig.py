@@ -27,6 +27,9 @@ for unit in k3s k3s-agent; do
 done
 systemctl daemon-reload
 """
+# What a real K3s needs of a container: where the kernel says which processes it ended, and a file system that
+# containerd's overlays can lie on.
+FOR_K3S = ("--device", "/dev/kmsg", "--volume", "/var/lib/rancher")
 RESTARTS = "systemctl show --property InvocationID --value k3s k3s-agent"
 # The kernel's limit, and how many a machine needs: without them its systemd does not start.
 WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -44,9 +47,11 @@ class Machine:
 
 
 class Machines:
-    def __init__(self, engine, prefix):
+    def __init__(self, engine, prefix, options):
         self.engine = engine
         self.prefix = prefix
+        # More words for `docker run`.
+        self.options = options
         self.all = []
 
     def docker(self, *words, text=""):
@@ -93,7 +98,7 @@ class Machines:
         words += [word for capability in CAPABILITIES for word in ("--cap-add", capability)]
         words += [word for option in UNCONFINED for word in ("--security-opt", option)]
         words += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"]
-        self.docker("run", "--detach", "--pull=never", *words, "orchestrator-rig/machine:now")
+        self.docker("run", "--detach", "--pull=never", *words, *self.options, "orchestrator-rig/machine:now")
         kind, host_key, *_ = self.sh(name, PREPARE).split()
         return Machine(name, address, f"{address} {kind} {host_key}")
 
@@ -120,13 +125,13 @@ def engine(repository):
 
 
 @contextmanager
-def machines(repository, count, key):
+def machines(repository, count, key, options=()):
     """Machines that are gone afterwards."""
     wanted = count * WATCHERS_EACH
     if int(WATCHERS.read_text()) < wanted:
         raise SystemExit(f"{count} machines need `sysctl -w fs.inotify.max_user_instances={wanted + 128}`")
     with engine(repository) as folder:
-        all_of_them = Machines(folder, f"bench-{secrets.token_hex(4)}")
+        all_of_them = Machines(folder, f"bench-{secrets.token_hex(4)}", options)
         try:
             all_of_them.start(count, key)
             yield all_of_them

@@ -11,6 +11,7 @@ from pathlib import Path
 import hosts
 import images
 import manifests
+import real
 import services
 import virtual
 from cluster import cluster
@@ -165,6 +166,7 @@ ALL = {
     "hosts": hosts.hosts,
     "upload": hosts.upload,
     "images": images.images,
+    "k3s": real.real,
     "vagrant": virtual.vagrant,
     "services": services.services,
 }
