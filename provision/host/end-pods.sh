@@ -49,9 +49,13 @@ for nic in cni0 flannel.1 flannel-v6.1 kube-ipvs0 flannel-wg flannel-wg-v6; do
     [ ! -e "/sys/class/net/$nic" ] || { ip link delete "$nic" && echo changed; }
 done
 rm -rf /var/lib/cni
+# Flannel's rules have no comment up to K3s v1.22: they are known by the network of the pods.
+rules='KUBE-|CNI-|flannel'
+networks=$(sed -n 's/\./\\./g; s/^FLANNEL_\(IPV6_\)\{0,1\}NETWORK=//p' /run/flannel/subnet.env 2>/dev/null | paste -s -d '|')
+[ -z "$networks" ] || rules="$rules|^-A (FORWARD|POSTROUTING) (! )?-[sd] ($networks) "
 for tables in iptables ip6tables; do
     command -v "$tables-save" >/dev/null 2>&1 || continue
-    "$tables-save" 2>/dev/null | grep -qE 'KUBE-|CNI-|flannel' || continue
-    "$tables-save" | grep -vE 'KUBE-|CNI-|flannel' | "$tables-restore" && echo changed
+    "$tables-save" 2>/dev/null | grep -qE -e "$rules" || continue
+    "$tables-save" | grep -vE -e "$rules" | "$tables-restore" && echo changed
 done
 true

@@ -32,5 +32,7 @@ rm -rf /usr/local/bin/k3s /usr/local/bin/.orchestrator.* /usr/local/bin/k3s-kill
 # What says whose machine it is goes last: a removal that was cut off, or that something stood in the way of, is finished
 # by the next.
 rm -rf /etc/rancher/k3s
-rmdir /etc/rancher /var/lib/rancher /etc/cni/net.d /etc/cni 2>/dev/null
+plugins=/usr/libexec/kubernetes/kubelet-plugins
+rmdir $plugins/volume/exec $plugins/volume $plugins ${plugins%/*} /run/netns \
+    /etc/rancher /var/lib/rancher /etc/cni/net.d /etc/cni 2>/dev/null
 true

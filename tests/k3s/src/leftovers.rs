@@ -12,8 +12,15 @@ use crate::{
     version,
 };
 
-const FOLDERS: [&str; 5] =
-    ["etc/cni/net.d", "var/lib/cni/networks/cbr0", "var/lib/cni/results", "var/lib/kubelet/pods", "run/k3s"];
+const FOLDERS: [&str; 7] = [
+    "etc/cni/net.d",
+    "var/lib/cni/networks/cbr0",
+    "var/lib/cni/results",
+    "var/lib/kubelet/pods",
+    "run/k3s",
+    "run/netns",
+    "usr/libexec/kubernetes/kubelet-plugins/volume/exec",
+];
 const FILES: [(&str, &str); 4] = [
     (
         "run/flannel/subnet.env",
@@ -35,10 +42,14 @@ const CHAINS: [&str; 4] = [
     "-t nat -N CNI-HOSTPORT-DNAT",
 ];
 /// Table, chain, rule.
-const RULES: [(&str, &str, &str); 5] = [
+const RULES: [(&str, &str, &str); 8] = [
     ("filter", "OUTPUT", "-m comment --comment kubernetes-service-portals -j KUBE-SERVICES"),
     ("filter", "FORWARD", "-m comment --comment kubernetes-forwarding-rules -j KUBE-FORWARD"),
     ("filter", "FORWARD", "-s 10.42.0.0/16 -m comment --comment flanneld-forward -j ACCEPT"),
+    // As flannel makes them up to K3s v1.22, without a word about whose they are.
+    ("filter", "FORWARD", "-d 10.42.0.0/16 -j ACCEPT"),
+    ("nat", "POSTROUTING", "-s 10.42.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE --random-fully"),
+    ("nat", "POSTROUTING", "! -s 10.42.0.0/16 -d 10.42.0.0/24 -j RETURN"),
     ("nat", "POSTROUTING", "-m comment --comment kubernetes-postrouting-rules -j KUBE-POSTROUTING"),
     ("nat", "PREROUTING", "-m comment --comment CNI-portfwd -j CNI-HOSTPORT-DNAT"),
 ];
@@ -62,6 +73,11 @@ pub fn make(paths: &Paths) {
         if !PathBuf::from("/sys/class/net").join(name).exists() && !made() {
             log::warning(format!("Failed to create interface {name}"));
         }
+    }
+    // As the kubelet does where the folder is on no shared mount.
+    let kubelet = "/var/lib/kubelet";
+    if !succeeds("mountpoint", &format!("-q {kubelet}")) {
+        succeeds("mount", &format!("--bind {kubelet} {kubelet}"));
     }
     for chain in CHAINS {
         succeeds("iptables", chain);
