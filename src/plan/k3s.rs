@@ -53,7 +53,7 @@ pub struct NodeFiles<'a> {
 }
 
 impl NodeFiles<'_> {
-    /// Returns the files that K3s starts with, the large ones first.
+    /// Returns the files that K3s starts with: what says whose machine it is, the large ones, the others.
     pub fn files(&self) -> Vec<RemoteFile> {
         let machine = &self.reached.machine;
         let mut files = vec![owner(self.cluster, self.id, machine)];
