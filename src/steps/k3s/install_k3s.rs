@@ -1,4 +1,6 @@
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
+
+use futures::future::join_all;
 
 use super::begin_cluster;
 use crate::{
@@ -37,6 +39,13 @@ pub struct Staged {
     /// When its unit was started, or else the machine booted, by the machine's clock, in seconds since 1970: what its
     /// node said before is old.
     pub since: Option<i64>,
+}
+
+impl Staged {
+    /// Whether its machine has this role and waits for another.
+    pub fn waits_as(&self, role: Role) -> bool {
+        self.state == State::Waits && self.reached.machine.role == role
+    }
 }
 
 impl Named for Staged {
@@ -109,12 +118,33 @@ impl Parts<'_> {
 /// join through, servers that were members before, and agents of a server that is up.
 ///
 /// # Errors
-/// The machines that could not be given what they need.
+/// The machines that could not be given what they need; the others go on by themselves.
 pub async fn install_k3s(run: &Run, parts: &Parts<'_>) -> Result<Vec<Staged>, Failure> {
     run.step(STEP, async |scope| {
-        scope.on_each(parts.machines, async |reached, scope| install(parts, reached, scope).await).await
+        let staged = RefCell::new(Vec::new());
+        let install = async |reached: &Reached, scope: &Scope<'_>| {
+            let done = install(parts, reached, scope).await?;
+            staged.borrow_mut().push(done.clone().into_inner());
+            Ok(done)
+        };
+        let installed = scope.on_each(parts.machines, install).await;
+        if installed.is_err() {
+            start_agents(parts, &staged.into_inner()).await;
+        }
+        installed
     })
     .await
+}
+
+/// Starts the agents that have what they need, where the run ends for want of another machine: they find the server by
+/// themselves. What does not start now is started by the next run; this one tells its first failure.
+async fn start_agents(parts: &Parts<'_>, staged: &[Staged]) {
+    let start = async |staged: &Staged| {
+        let machine = &staged.reached.machine;
+        start(parts.provider.host(machine).as_ref(), machine, &staged.fingerprint).await
+    };
+    let waiting = staged.iter().filter(|staged| staged.waits_as(Role::Agent));
+    drop(join_all(waiting.map(start)).await);
 }
 
 async fn install(parts: &Parts<'_>, reached: &Reached, scope: &Scope<'_>) -> Result<Done<Staged>, Failure> {

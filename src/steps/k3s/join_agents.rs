@@ -24,8 +24,7 @@ pub async fn join_agents(
     kube: &dyn Kube,
     staged: Vec<Staged>,
 ) -> Result<Vec<Staged>, Failure> {
-    let waits = |staged: &Staged| staged.state == State::Waits && staged.reached.machine.role == Role::Agent;
-    let (waiting, mut others): (Vec<_>, Vec<_>) = staged.into_iter().partition(waits);
+    let (waiting, mut others): (Vec<_>, Vec<_>) = staged.into_iter().partition(|staged| staged.waits_as(Role::Agent));
     if waiting.is_empty() {
         return Ok(others);
     }

@@ -1,5 +1,5 @@
 use super::{
-    install_k3s::{Parts, Staged, State, start},
+    install_k3s::{Parts, Staged, start},
     unit,
 };
 use crate::{
@@ -16,8 +16,7 @@ pub const STEP: Step = Step { id: "join-servers", title: "Join servers" };
 /// # Errors
 /// The server whose K3s did not start, with the cause.
 pub async fn join_servers(run: &Run, parts: &Parts<'_>, staged: &[Staged]) -> Result<(), Failure> {
-    let waits = |staged: &&Staged| staged.state == State::Waits && staged.reached.machine.role == Role::Server;
-    let waiting: Vec<_> = staged.iter().filter(waits).collect();
+    let waiting: Vec<_> = staged.iter().filter(|staged| staged.waits_as(Role::Server)).collect();
     if waiting.is_empty() {
         return Ok(());
     }
