@@ -28,8 +28,9 @@ impl Cluster {
     }
 }
 
-/// Returns the server that others join through and the token they join with, of the `wanted` cluster with this `id`. Where no server holds a datastore, the
-/// first one is given a CA: so its hash is known before K3s runs, and agents get their files beside the server.
+/// Returns the server that others join through and the token they join with, of the `wanted` cluster with this `id`. Where
+/// no server holds a datastore, the first one is given a CA: so its hash is known before K3s runs, and agents get their
+/// files beside the server.
 ///
 /// # Errors
 /// When a server does not answer.
